@@ -1,0 +1,93 @@
+import { randomBytes } from "node:crypto";
+
+import type { OnCancel } from "./function-spec.ts";
+
+declare const brand: unique symbol;
+
+/** 26 characters of Crockford base32: 48 bits of time, 48 of process, 32 of count; sorts by time. */
+export type CallId = string & { readonly [brand]: "CallId" };
+
+export type CallType = "sync" | "detached";
+
+/** Header fields in their order; a name may come more than once. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+/** Opaque keys and values that travel with a call. Read and set them with a typed `Extension`. */
+export type ExtensionMap = Readonly<Record<string, string>>;
+
+/**
+ * One request to run one function: what overriders see and replace. Immutable: an overrider
+ * returns a copy, `{ ...call, memoryMiB: 256 }`.
+ */
+export interface Call {
+  readonly id: CallId;
+  readonly type: CallType;
+  readonly appId: string;
+  readonly appName: string;
+  readonly fnId: string;
+  readonly fnName: string;
+  readonly image: string;
+  readonly memoryMiB: number;
+  /** Thousandths of a core; 0 sets no quota. */
+  readonly cpuMillis: number;
+  /** Size of `/tmp`; 0 means the runner's default size. */
+  readonly tmpfsMiB: number;
+  /** How long the function may run, once it has a container. */
+  readonly timeoutMs: number;
+  /** How long its container waits for another call. */
+  readonly idleTimeoutMs: number;
+  /** App config overlaid by function config: the container's environment. */
+  readonly config: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, JsonValue>>;
+  readonly syslogUrl: string;
+  /** True starts the container without any network. */
+  readonly networkDisabled: boolean;
+  readonly onCancel: OnCancel;
+  /** True allows a second run after the first was lost. */
+  readonly idempotent: boolean;
+  readonly method: string;
+  /** Absolute, as the client asked for it. */
+  readonly url: string;
+  readonly headers: HeaderList;
+  /** Change the container, so they are part of its identity. */
+  readonly extensions: ExtensionMap;
+  /** Matter to this call only. */
+  readonly callExtensions: ExtensionMap;
+  /** Bearer token for pulling the image (`FN_REGISTRY_TOKEN`). A secret: in no map, no key, no log. */
+  readonly registryToken: string;
+}
+
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+const processPart = randomBytes(6).readUIntBE(0, 6);
+let count = 0;
+
+export function newCallId(nowMs: number = Date.now()): CallId {
+  count = (count + 1) >>> 0;
+  // 128 bits in 26 digits: the time's 48 bits, the process's 48, the count's 32.
+  const low = (BigInt(processPart) << 32n) | BigInt(count);
+  return encodeId((BigInt(nowMs) << 80n) | low) as CallId;
+}
+
+/** A call id that came from elsewhere, or undefined if it cannot be one. */
+export function parseCallId(text: string): CallId | undefined {
+  return /^[0-9A-HJKMNP-TV-Z]{26}$/.test(text) ? (text as CallId) : undefined;
+}
+
+export function encodeId(value: bigint): string {
+  let rest = value;
+  let text = "";
+  for (let i = 0; i < 26; i++) {
+    text = (ALPHABET[Number(rest & 31n)] ?? "") + text;
+    rest >>= 5n;
+  }
+  return text;
+}

@@ -1,0 +1,142 @@
+import { readFileSync } from "node:fs";
+
+/** One environment variable: its type, default and meaning, said once for reading, `--help` and README. */
+export interface Setting<T> {
+  readonly type: string;
+  readonly fallback: T;
+  readonly meaning: string;
+  /** Its value is never shown. */
+  readonly secret?: boolean;
+  /** Reads a set value. @throws Error saying what was expected */
+  parse(text: string): T;
+}
+
+export type SettingTable = Readonly<Record<string, Setting<unknown>>>;
+export type Settings<Table extends SettingTable> = {
+  readonly [Name in keyof Table]: Table[Name] extends Setting<infer T> ? T : never;
+};
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export function text(fallback: string, meaning: string): Setting<string> {
+  return { type: "text", fallback, meaning, parse: (value) => value };
+}
+
+export function secretText(meaning: string): Setting<string> {
+  return { ...text("", meaning), secret: true };
+}
+
+/** Words separated by commas or whitespace. */
+export function words(fallback: readonly string[], meaning: string): Setting<readonly string[]> {
+  return { type: "words", fallback, meaning, parse: (value) => value.split(/[\s,]+/).filter((word) => word !== "") };
+}
+
+export function choice<const T extends string>(options: readonly T[], fallback: T, meaning: string): Setting<T> {
+  return {
+    type: options.join("|"),
+    fallback,
+    meaning,
+    parse(value) {
+      const found = options.find((option) => option === value);
+      if (found === undefined) throw new Error(`one of ${options.join(", ")}`);
+      return found;
+    },
+  };
+}
+
+export function flag(fallback: boolean, meaning: string): Setting<boolean> {
+  return {
+    type: "true|false",
+    fallback,
+    meaning,
+    parse(value) {
+      if (/^(1|t|true)$/i.test(value)) return true;
+      if (/^(0|f|false)$/i.test(value)) return false;
+      throw new Error("true or false");
+    },
+  };
+}
+
+export function integer(
+  fallback: number,
+  meaning: string,
+  { min = 0, max = Number.MAX_SAFE_INTEGER }: { min?: number; max?: number } = {},
+): Setting<number> {
+  return {
+    type: max === Number.MAX_SAFE_INTEGER ? `integer from ${min}` : `integer ${min} to ${max}`,
+    fallback,
+    meaning,
+    parse(value) {
+      const number = Number(value);
+      if (!/^-?\d+$/.test(value) || number < min || number > max) throw new Error(`an ${this.type}`);
+      return number;
+    },
+  };
+}
+
+/**
+ * Reads a table from an environment. `NAME_FILE` names a file that holds the value of `NAME`.
+ * @throws Error with one line per bad value: name, value (unless secret) and what was expected
+ */
+export function readSettings<Table extends SettingTable>(table: Table, env: Environment): Settings<Table> {
+  const faults: string[] = [];
+  const values = Object.entries(table).map(([name, setting]) => {
+    try {
+      const raw = rawValue(name, env);
+      return [name, raw === undefined || raw === "" ? setting.fallback : setting.parse(raw)] as const;
+    } catch (error) {
+      const shown = setting.secret === true ? "its value (secret)" : JSON.stringify(env[name] ?? env[`${name}_FILE`]);
+      faults.push(`${name} is ${shown}, expected ${error instanceof Error ? error.message : String(error)}`);
+      return [name, setting.fallback] as const;
+    }
+  });
+  if (faults.length > 0) throw new Error(`Cannot start with this configuration:\n  ${faults.join("\n  ")}`);
+  return Object.fromEntries(values) as Settings<Table>;
+}
+
+/** A warning for each `FN_` name that no table knows, with the nearest that one does. */
+export function unknownSettings(env: Environment, ...tables: readonly SettingTable[]): readonly string[] {
+  const known = tables.flatMap((table) => Object.keys(table));
+  return Object.keys(env)
+    .filter((name) => name.startsWith("FN_") && !known.includes(name) && !known.includes(name.replace(/_FILE$/, "")))
+    .map((name) => `${name} is not a setting; the nearest is ${nearest(name, known)}`);
+}
+
+/** The table as text for `--help`, one setting a line. */
+export function describeSettings(table: SettingTable): string {
+  return Object.entries(table)
+    .map(([name, { type, fallback, meaning }]) => `  ${name}\n      ${meaning} (${type}; default ${shownDefault(fallback)})`)
+    .join("\n");
+}
+
+export function shownDefault(fallback: unknown): string {
+  if (Array.isArray(fallback)) return fallback.length === 0 ? "none" : fallback.join(" ");
+  return fallback === "" ? "none" : String(fallback);
+}
+
+function rawValue(name: string, env: Environment): string | undefined {
+  const file = env[`${name}_FILE`];
+  if (env[name] !== undefined || file === undefined) return env[name]?.trim();
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch {
+    throw new Error(`the name of a readable file in ${name}_FILE`);
+  }
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  const scored = known.map((candidate) => ({ candidate, distance: editDistance(name, candidate) }));
+  return scored.sort((a, b) => a.distance - b.distance)[0]?.candidate ?? "none";
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,98 @@
+/** Label values of one time series, by label name. */
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Counter {
+  add(amount?: number, labels?: Labels): void;
+}
+export interface Gauge {
+  set(value: number, labels?: Labels): void;
+  add(amount: number, labels?: Labels): void;
+}
+export interface Histogram {
+  observe(value: number, labels?: Labels): void;
+}
+
+/** Where a process counts; `render()` is the Prometheus text format, version 0.0.4. */
+export interface Metrics {
+  counter(name: string, help: string): Counter;
+  gauge(name: string, help: string): Gauge;
+  histogram(name: string, help: string, buckets?: readonly number[]): Histogram;
+  render(): string;
+}
+
+/** Bucket edges of Fn's stock binary, in milliseconds. */
+const LATENCY_BUCKETS_MS = [1, 10, 50, 100, 250, 500, 1_000, 10_000, 60_000, 120_000];
+
+export function createMetrics(): Metrics {
+  const families = new Map<string, { help: string; type: string; samples(): Iterable<string> }>();
+
+  const numbers = (name: string, help: string, type: "counter" | "gauge") => {
+    const values = new Map<string, number>();
+    families.set(name, {
+      help,
+      type,
+      *samples() {
+        for (const [labels, value] of values) yield `${name}${labels} ${value}`;
+      },
+    });
+    return values;
+  };
+
+  return {
+    counter(name, help) {
+      const values = numbers(name, help, "counter");
+      return { add: (amount = 1, labels) => bump(values, key(labels), amount) };
+    },
+    gauge(name, help) {
+      const values = numbers(name, help, "gauge");
+      return {
+        set: (value, labels) => void values.set(key(labels), value),
+        add: (amount, labels) => bump(values, key(labels), amount),
+      };
+    },
+    histogram(name, help, buckets = LATENCY_BUCKETS_MS) {
+      const series = new Map<string, { counts: number[]; sum: number; count: number; labels: Labels }>();
+      families.set(name, {
+        help,
+        type: "histogram",
+        *samples() {
+          for (const { counts, sum, count, labels } of series.values()) {
+            for (const [i, edge] of buckets.entries()) {
+              yield `${name}_bucket${key({ ...labels, le: String(edge) })} ${counts[i] ?? 0}`;
+            }
+            yield `${name}_bucket${key({ ...labels, le: "+Inf" })} ${count}`;
+            yield `${name}_sum${key(labels)} ${sum}`;
+            yield `${name}_count${key(labels)} ${count}`;
+          }
+        },
+      });
+      return {
+        observe(value, labels = {}) {
+          const id = key(labels);
+          let one = series.get(id);
+          if (one === undefined) series.set(id, (one = { counts: buckets.map(() => 0), sum: 0, count: 0, labels }));
+          one.sum += value;
+          one.count += 1;
+          for (const [i, edge] of buckets.entries()) if (value <= edge) one.counts[i] = (one.counts[i] ?? 0) + 1;
+        },
+      };
+    },
+    render() {
+      const lines: string[] = [];
+      for (const [name, family] of families) {
+        lines.push(`# HELP ${name} ${family.help}`, `# TYPE ${name} ${family.type}`, ...family.samples());
+      }
+      return `${lines.join("\n")}\n`;
+    },
+  };
+}
+
+function bump(values: Map<string, number>, id: string, amount: number): void {
+  values.set(id, (values.get(id) ?? 0) + amount);
+}
+
+function key(labels: Labels | undefined): string {
+  if (labels === undefined) return "";
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}

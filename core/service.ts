@@ -1,0 +1,91 @@
+import { parseArgs } from "node:util";
+
+import { describeSettings, readSettings, unknownSettings, type Environment, type SettingTable, type Settings } from "./config.ts";
+import { createLog, type Log, type LogLevel } from "./log.ts";
+
+/** A program that serves until it is told to stop. */
+export interface Service<Table extends SettingTable, Option extends string> {
+  /** How it is started, for `--help`. */
+  readonly usage: string;
+  readonly settings: Table;
+  /** Command line options that take a value, with their meaning. */
+  readonly options: Readonly<Record<Option, string>>;
+  start(input: ServiceInput<Table, Option>): Promise<Running>;
+}
+
+export interface ServiceInput<Table extends SettingTable, Option extends string> {
+  readonly settings: Settings<Table>;
+  readonly options: Readonly<Partial<Record<Option, string>>>;
+  readonly log: Log;
+}
+
+/** Disposing it drains; resolves when nothing of it is left. */
+export interface Running extends AsyncDisposable {
+  /** `host:port`, as it is reached. */
+  readonly address: string;
+  /** Ends what it waits for: the operator asked a second time. */
+  hurry?(): void;
+}
+
+type LogTable = { readonly FN_LOG_LEVEL: { fallback: LogLevel }; readonly FN_LOG_FORMAT: { fallback: "text" | "json" } };
+
+/**
+ * Runs a service in this process: `--help`, settings with all their faults at once, a ready line of JSON on
+ * stdout, and an orderly end on SIGINT, SIGTERM, SIGHUP, or when the parent that watches over it is gone.
+ */
+export async function runService<Table extends SettingTable & LogTable, Option extends string>(
+  service: Service<Table, Option>,
+  program: NodeJS.Process,
+  env: Environment,
+): Promise<void> {
+  const stopped = Promise.withResolvers<void>();
+  let hurry: () => void = () => {};
+  let asked = 0;
+  const stop = () => {
+    stopped.resolve();
+    if (++asked > 1) hurry();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) program.on(signal, stop);
+  program.on("disconnect", stop);
+  try {
+    const options = readOptions(service, program.argv.slice(2));
+    if (options === "help") return void program.stdout.write(help(service));
+    const settings = readSettings(service.settings, env);
+    const log = createLog({ level: settings["FN_LOG_LEVEL"] as LogLevel, format: settings["FN_LOG_FORMAT"] as "text" });
+    for (const warning of unknownSettings(env, service.settings)) log.warn(warning);
+    // A fault in one call's code must not end the others; it is a defect all the same, so it is said loudly.
+    program.on("unhandledRejection", (reason) => log.error("Unhandled rejection, please report it", { reason }));
+
+    const running = await service.start({ settings, options, log });
+    hurry = () => running.hurry?.();
+    program.stdout.write(`${JSON.stringify({ ready: true, address: running.address })}\n`);
+    await stopped.promise;
+    log.info("Stopping");
+    await running[Symbol.asyncDispose]();
+    log.info("Stopped");
+  } catch (error) {
+    program.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    program.exitCode = 1;
+  } finally {
+    if (program.connected) program.disconnect();
+  }
+}
+
+function readOptions<Table extends SettingTable, Option extends string>(
+  service: Service<Table, Option>,
+  args: readonly string[],
+): Readonly<Partial<Record<Option, string>>> | "help" {
+  const known = Object.fromEntries(Object.keys(service.options).map((name) => [name, { type: "string" as const }]));
+  try {
+    const { values } = parseArgs({ args: [...args], options: { ...known, help: { type: "boolean" } } });
+    if (values.help === true) return "help";
+    return values as Partial<Record<Option, string>>;
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n\n${help(service)}`, { cause: error });
+  }
+}
+
+function help<Table extends SettingTable, Option extends string>(service: Service<Table, Option>): string {
+  const options = Object.entries<string>(service.options).map(([name, meaning]) => `  --${name} FILE\n      ${meaning}`);
+  return `Usage: ${service.usage}\n\n${options.join("\n")}\n\nSettings, from the environment:\n${describeSettings(service.settings)}\n`;
+}

@@ -1,0 +1,110 @@
+import type { Call, HeaderList } from "../call.ts";
+import type { ErrorCode } from "../error-codes.ts";
+
+/** A call's number within its session: from 1, never used again. */
+export type CallNumber = number;
+
+export type Isolation = "none" | "container";
+export type RefusalScope = "this_runner" | "any_runner";
+
+/** What a runner has free, in the units containers are booked in. */
+export interface Capacity {
+  readonly freeMemoryMiB: number;
+  readonly freeCpuMillis: number;
+  readonly totalMemoryMiB: number;
+  readonly totalCpuMillis: number;
+  /** Idle containers by affinity key. */
+  readonly idle: Readonly<Record<string, number>>;
+}
+
+export interface RunnerHello {
+  readonly runnerId: string;
+  /** Another one after every start of the runner. */
+  readonly bootId: string;
+  readonly version: string;
+  readonly isolation: Isolation;
+  readonly capacity: Capacity;
+}
+
+/** Where a call's time went on the runner, milliseconds; 0 for a phase it had not. */
+export interface Timings {
+  /** From the offer to a slot, waiting and starting included. */
+  readonly waitMs: number;
+  readonly pullMs: number;
+  readonly startMs: number;
+  readonly initMs: number;
+  /** From the slot to the end of the response. */
+  readonly runMs: number;
+}
+
+/** How a call ended on the runner. */
+export type Finish =
+  | { readonly ok: true; readonly timings: Timings }
+  | {
+      readonly ok: false;
+      readonly timings: Timings;
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** Where it is not the code's own. */
+      readonly status: number | undefined;
+      readonly stderrTail: string;
+    };
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: HeaderList;
+}
+
+/** A call with the first bytes of its body, as a runner is asked to take it. */
+export interface OfferedCall {
+  readonly call: Call;
+  /** Milliseconds left of the call's deadline, or Infinity. */
+  readonly remainingMs: number;
+  readonly affinityKey: string;
+  readonly body: Uint8Array;
+  /** True if `body` is all of it. */
+  readonly end: boolean;
+  /** Bytes of response the runner may send unasked. */
+  readonly responseCredit: number;
+}
+
+export type DataFrame = {
+  readonly type: "data";
+  readonly call: CallNumber;
+  readonly bytes: Uint8Array;
+  readonly end: boolean;
+};
+export type CreditFrame = { readonly type: "credit"; readonly call: CallNumber; readonly bytes: number };
+
+export type GatewayFrame =
+  | { readonly type: "hello"; readonly gatewayId: string; readonly version: string }
+  | { readonly type: "offer"; readonly call: CallNumber; readonly offer: OfferedCall }
+  | { readonly type: "start"; readonly call: CallNumber }
+  | { readonly type: "cancel"; readonly call: CallNumber; readonly code: ErrorCode }
+  | DataFrame
+  | CreditFrame;
+
+export type RunnerFrame =
+  | { readonly type: "hello"; readonly hello: RunnerHello }
+  | {
+      readonly type: "refused";
+      readonly call: CallNumber;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly scope: RefusalScope;
+    }
+  | { readonly type: "pending"; readonly call: CallNumber; readonly phase: string }
+  | { readonly type: "accepted"; readonly call: CallNumber; readonly containerId: string }
+  | { readonly type: "head"; readonly call: CallNumber; readonly head: ResponseHead }
+  | { readonly type: "finished"; readonly call: CallNumber; readonly finish: Finish }
+  | { readonly type: "capacity"; readonly capacity: Capacity }
+  | { readonly type: "draining" }
+  | DataFrame
+  | CreditFrame;
+
+export const NO_TIMINGS: Timings = { waitMs: 0, pullMs: 0, startMs: 0, initMs: 0, runMs: 0 };
+
+/** First bytes of a request body that go with the offer, and are all that is ever sent twice. */
+export const OFFER_BODY_BYTES = 64 * 1024;
+/** Largest piece of a body in one frame: calls take turns at this size. */
+export const DATA_FRAME_BYTES = 16 * 1024;

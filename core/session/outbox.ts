@@ -1,0 +1,138 @@
+import { DATA_FRAME_BYTES, type CallNumber, type DataFrame } from "./frames.ts";
+
+/** The body of one call on its way out. */
+interface Lane<Frame> {
+  readonly call: CallNumber;
+  chunks: Uint8Array[];
+  /** Bytes the other side has room for. */
+  credit: number;
+  /** What goes after the last byte, once the body has ended. */
+  tail: Frame | undefined;
+  /** In the ring of lanes that have something to send. */
+  queued: boolean;
+}
+
+/**
+ * What one end of a session has to send: control frames first, then bodies, call by call in turns
+ * of at most 16 KiB, each against the credit the other end gave. No I/O: `wake` is called when there
+ * is something to take, and whoever writes takes as much as the connection has room for.
+ */
+export class Outbox<Frame extends { readonly type: string }> {
+  readonly #wake: () => void;
+  readonly #drained: (call: CallNumber) => void;
+  #control: Frame[] = [];
+  readonly #lanes = new Map<CallNumber, Lane<Frame>>();
+  #ring: Lane<Frame>[] = [];
+
+  /** @param drained - told when all that was written for a call has been taken */
+  constructor(wake: () => void, drained: (call: CallNumber) => void) {
+    this.#wake = wake;
+    this.#drained = drained;
+  }
+
+  /** Queues a frame ahead of all bodies. */
+  control(frame: Frame): void {
+    this.#control.push(frame);
+    this.#wake();
+  }
+
+  /** Takes a control frame back if it has not been taken. */
+  withdraw(frame: Frame): boolean {
+    const at = this.#control.indexOf(frame);
+    if (at >= 0) this.#control.splice(at, 1);
+    return at >= 0;
+  }
+
+  open(call: CallNumber, credit: number): void {
+    this.#lanes.set(call, { call, credit, chunks: [], tail: undefined, queued: false });
+  }
+
+  credit(call: CallNumber, bytes: number): void {
+    const lane = this.#lanes.get(call);
+    if (lane === undefined) return;
+    lane.credit += bytes;
+    this.#enqueue(lane);
+  }
+
+  /** Queues body bytes, which must not change afterwards. False: write no more until `drained`. */
+  write(call: CallNumber, bytes: Uint8Array): boolean {
+    const lane = this.#lanes.get(call);
+    if (lane === undefined || bytes.length === 0) return true;
+    lane.chunks.push(bytes);
+    this.#enqueue(lane);
+    return false;
+  }
+
+  /** Ends the body; `tail` goes after its last byte, and the lane is closed with it. */
+  end(call: CallNumber, tail: Frame): void {
+    const lane = this.#lanes.get(call);
+    if (lane === undefined) return;
+    lane.tail = tail;
+    this.#enqueue(lane);
+  }
+
+  /** Drops what is left of the body, and keeps its end. */
+  cut(call: CallNumber): void {
+    const lane = this.#lanes.get(call);
+    if (lane === undefined) return;
+    lane.chunks = [];
+    this.#enqueue(lane);
+  }
+
+  /** Forgets what is left of the body, its end included. */
+  close(call: CallNumber): void {
+    const lane = this.#lanes.get(call);
+    if (lane === undefined) return;
+    lane.chunks = [];
+    lane.tail = undefined;
+    this.#lanes.delete(call);
+  }
+
+  get empty(): boolean {
+    return this.#control.length === 0 && this.#ring.length === 0;
+  }
+
+  /** The next frames: all control frames, and bodies up to about `budgetBytes`. */
+  take(budgetBytes: number): (Frame | DataFrame)[] {
+    const frames: (Frame | DataFrame)[] = this.#control;
+    this.#control = [];
+    let budget = budgetBytes;
+    while (budget > 0) {
+      const lane = this.#ring.shift();
+      if (lane === undefined) break;
+      lane.queued = false;
+      budget -= this.#turn(lane, frames);
+      this.#enqueue(lane, false);
+    }
+    return frames;
+  }
+
+  /** One call's turn; returns the bytes it took of the budget. */
+  #turn(lane: Lane<Frame>, frames: (Frame | DataFrame)[]): number {
+    const chunk = lane.chunks[0];
+    if (chunk === undefined) {
+      if (lane.tail !== undefined) {
+        frames.push(lane.tail);
+        this.#lanes.delete(lane.call);
+        lane.tail = undefined;
+      }
+      return 0;
+    }
+    const size = Math.min(chunk.length, lane.credit, DATA_FRAME_BYTES);
+    if (size === 0) return 0;
+    frames.push({ type: "data", call: lane.call, bytes: chunk.subarray(0, size), end: false });
+    lane.credit -= size;
+    if (size < chunk.length) lane.chunks[0] = chunk.subarray(size);
+    else lane.chunks.shift();
+    if (lane.chunks.length === 0 && lane.tail === undefined) this.#drained(lane.call);
+    return size;
+  }
+
+  #enqueue(lane: Lane<Frame>, wake = true): void {
+    const sendable = lane.chunks.length > 0 ? lane.credit > 0 : lane.tail !== undefined;
+    if (lane.queued || !sendable) return;
+    lane.queued = true;
+    this.#ring.push(lane);
+    if (wake) this.#wake();
+  }
+}

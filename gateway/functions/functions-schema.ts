@@ -1,0 +1,153 @@
+import { z } from "zod";
+
+import type { JsonValue } from "../../core/call.ts";
+import { DEFAULTS, LIMITS, type AppSpec, type FunctionSpec } from "../../core/function-spec.ts";
+import { appIdOf, fnIdOf } from "./declared-ids.ts";
+import type { FoundFunction } from "./functions.ts";
+
+const ANNOTATION_KEYS = 100;
+const ANNOTATION_BYTES = 512;
+const SYSLOG_SCHEMES = ["udp", "tcp", "unix", "unixgram", "tcp+tls"];
+
+const id = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$/, "expected 1 to 128 letters, digits, _, . or -");
+const appName = z.string().regex(/^[\p{L}\p{N}_-]+$/u, "expected letters, digits, _ or -").check(atMostBytes(255));
+const fnName = z.string().regex(/^[0-9A-Za-z\-_.~$&+=:@]+$/, "expected ASCII letters, digits or -_.~$&+=:@").check(atMostBytes(255));
+const image = z.string().regex(/^\S+$/, "expected the name of an image, without spaces");
+const config = z.record(z.string().regex(/^[^=\0]+$/, "expected a name without ="), z.string("expected a string: put it in quotes"));
+const annotationKey = z.string().regex(/^[\x21-\x7e]{1,128}$/, "expected 1 to 128 printable ASCII characters without spaces");
+const annotations = z
+  .record(annotationKey, z.json().refine(isAnnotation, `expected JSON of at most ${ANNOTATION_BYTES} bytes, not empty`))
+  .refine((all) => Object.keys(all).length <= ANNOTATION_KEYS, `expected at most ${ANNOTATION_KEYS} keys`);
+
+const fn = z.strictObject({
+  id: id.optional(),
+  name: fnName,
+  image,
+  memory: integer(LIMITS.memoryMiB, "MB").optional(),
+  timeout: seconds(LIMITS.timeoutMs).optional(),
+  idle_timeout: seconds(LIMITS.idleTimeoutMs).optional(),
+  tmpfs_size: integer(LIMITS.tmpfsMiB, "MB").optional(),
+  cpus: z.union([z.string(), z.number()]).transform(cpuMillis).optional(),
+  config: config.optional(),
+  annotations: annotations.optional(),
+  on_cancel: z.enum(["kill", "finish"], "expected kill or finish").optional(),
+  idempotent: z.boolean().optional(),
+});
+
+const app = z.strictObject({
+  id: id.optional(),
+  name: appName,
+  config: config.optional(),
+  annotations: annotations.optional(),
+  syslog_url: z.string().refine(isSyslogUrl, `expected a URL with one of ${SYSLOG_SCHEMES.join(", ")}`).optional(),
+  fns: z.array(fn).optional(),
+});
+
+/** A file of apps and their functions, in the words of Fn's API. */
+export const functionsSchema = z.strictObject({ apps: z.array(app) }).superRefine(refuseDuplicates);
+
+type Declared = z.output<typeof functionsSchema>;
+type DeclaredApp = Declared["apps"][number];
+type DeclaredFn = NonNullable<DeclaredApp["fns"]>[number];
+
+/** The fields there may be at a path of the file. */
+export function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
+  if (path.length === 0) return Object.keys(functionsSchema.shape);
+  return Object.keys(path.length === 2 ? app.shape : fn.shape);
+}
+
+/** Every declared function, with Fn's defaults where nothing is said. */
+export function declaredFunctions(declared: Declared): FoundFunction[] {
+  return declared.apps.flatMap((one) => {
+    const spec = appSpec(one);
+    return (one.fns ?? []).map((each) => ({ app: spec, fn: functionSpec(spec, each) }));
+  });
+}
+
+function appSpec(declared: DeclaredApp): AppSpec {
+  return {
+    id: declared.id ?? appIdOf(declared.name),
+    name: declared.name,
+    config: declared.config ?? {},
+    annotations: declared.annotations ?? {},
+    syslogUrl: declared.syslog_url ?? "",
+  };
+}
+
+function functionSpec(owner: AppSpec, declared: DeclaredFn): FunctionSpec {
+  return {
+    id: declared.id ?? fnIdOf(owner.name, declared.name),
+    appId: owner.id,
+    name: declared.name,
+    image: declared.image,
+    memoryMiB: declared.memory ?? DEFAULTS.memoryMiB,
+    cpuMillis: declared.cpus ?? DEFAULTS.cpuMillis,
+    tmpfsMiB: declared.tmpfs_size ?? DEFAULTS.tmpfsMiB,
+    timeoutMs: declared.timeout ?? DEFAULTS.timeoutMs,
+    idleTimeoutMs: declared.idle_timeout ?? DEFAULTS.idleTimeoutMs,
+    config: declared.config ?? {},
+    annotations: declared.annotations ?? {},
+    onCancel: declared.on_cancel ?? DEFAULTS.onCancel,
+    idempotent: declared.idempotent ?? DEFAULTS.idempotent,
+  };
+}
+
+function integer({ min, max }: { readonly min: number; readonly max: number }, unit: string) {
+  const expected = `expected an integer ${min} to ${max} (${unit})`;
+  return z.int(expected).min(min, expected).max(max, expected);
+}
+
+/** Seconds in the file, milliseconds from here on; a fraction is allowed. */
+function seconds({ min, max }: { readonly min: number; readonly max: number }) {
+  const expected = `expected seconds, more than 0 and at most ${max / 1_000}`;
+  return z
+    .number(expected)
+    .min(min / 1_000, expected)
+    .max(max / 1_000, expected)
+    .transform((value) => Math.round(value * 1_000));
+}
+
+/** `"100m"` is a tenth of a core, and so are `"0.1"` and `0.1`. */
+function cpuMillis(value: string | number, context: z.RefinementCtx): number {
+  const text = String(value);
+  const millis = /^\d+m$/.test(text) ? Number(text.slice(0, -1)) : /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : NaN;
+  const { min, max } = LIMITS.cpuMillis;
+  if (millis >= min && millis <= max) return Math.round(millis);
+  context.addIssue(`expected cores such as 0.5 or "500m", at most ${max / 1_000}`);
+  return z.NEVER;
+}
+
+function atMostBytes(bytes: number) {
+  return z.refine<string>((text) => Buffer.byteLength(text) <= bytes, `expected at most ${bytes} bytes`);
+}
+
+function isAnnotation(value: JsonValue): boolean {
+  return value !== null && value !== "" && Buffer.byteLength(JSON.stringify(value)) <= ANNOTATION_BYTES;
+}
+
+function isSyslogUrl(text: string): boolean {
+  return text === "" || (URL.canParse(text) && SYSLOG_SCHEMES.includes(new URL(text).protocol.slice(0, -1)));
+}
+
+function refuseDuplicates({ apps }: Declared, context: z.RefinementCtx): void {
+  const appNames = unique(context, "app name");
+  const appIds = unique(context, "app id");
+  const fnIds = unique(context, "function id");
+  for (const [a, one] of apps.entries()) {
+    appNames(one.name, ["apps", a, "name"]);
+    appIds(one.id ?? appIdOf(one.name), ["apps", a, one.id === undefined ? "name" : "id"]);
+    const fnNames = unique(context, "name in its app");
+    for (const [f, each] of (one.fns ?? []).entries()) {
+      fnNames(each.name, ["apps", a, "fns", f, "name"]);
+      fnIds(each.id ?? fnIdOf(one.name, each.name), ["apps", a, "fns", f, each.id === undefined ? "name" : "id"]);
+    }
+  }
+}
+
+function unique(context: z.RefinementCtx, what: string): (value: string, path: (string | number)[]) => void {
+  const seen = new Set<string>();
+  return (value, path) => {
+    if (seen.has(value)) context.addIssue({ code: "custom", path, message: `expected another ${what}, "${value}" is taken` });
+    seen.add(value);
+  };
+}

@@ -1,0 +1,79 @@
+import type { Context, ErrorHandler, MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
+
+import { CallError } from "../../core/call-error.ts";
+import type { FoundFunction } from "../functions/functions.ts";
+import type { GatewayEnv } from "../overrider.ts";
+import { buildCall } from "./build-call.ts";
+import { asksForUpgrade } from "./call-headers.ts";
+import { Exchange, type ExchangeParts } from "./exchange.ts";
+import { tooBig } from "./incoming-body.ts";
+
+/** Finds the function that a request is for. @throws CallError where there is none */
+export type FindFunction = (c: Context<GatewayEnv>, signal: AbortSignal) => Promise<FoundFunction>;
+
+/**
+ * Stands before the middleware of a route that runs functions: gives the request its id before anything can fail,
+ * refuses what can be refused unseen, and builds the call.
+ */
+export function beginCall(
+  find: FindFunction,
+  answerError: ErrorHandler<GatewayEnv>,
+  parts: ExchangeParts,
+): MiddlewareHandler<GatewayEnv> {
+  return createMiddleware<GatewayEnv>(async (c, next) => {
+    const exchange = new Exchange(c, parts);
+    c.set("callId", exchange.callId);
+    c.set("exchange", exchange);
+    try {
+      refuseUnseen(exchange, parts.limits.maxRequestBytes);
+      giveBodyToMiddleware(c, exchange);
+      await findCall(c, exchange, find);
+      await next();
+    } catch (reason) {
+      // Hono hands what middleware throws to its error handler, but only if it is an Error.
+      c.res = await answerError(reason instanceof Error ? reason : CallError.from(reason), c);
+    }
+    exchange.answered();
+    parts.metrics.answered(routeOf(c), c.res.status, exchange.failure, exchange.elapsedMs());
+    if (!c.res.headers.has("fn-call-id")) c.header("Fn-Call-Id", exchange.callId);
+  });
+}
+
+function refuseUnseen(exchange: Exchange, maxRequestBytes: number): void {
+  if (asksForUpgrade(exchange.headers)) throw new CallError("upgrade_unsupported");
+  const { declaredBytes } = exchange;
+  if (maxRequestBytes > 0 && declaredBytes !== undefined && declaredBytes > maxRequestBytes) {
+    throw tooBig(declaredBytes, maxRequestBytes);
+  }
+}
+
+async function findCall(c: Context<GatewayEnv>, exchange: Exchange, find: FindFunction): Promise<void> {
+  try {
+    const found = await find(c, exchange.signal);
+    const { method, url } = c.req;
+    exchange.built = buildCall(exchange.callId, found, { method, url, headers: exchange.headers });
+    c.set("call", exchange.built);
+  } catch (reason) {
+    // Told after the middleware: who may not call does not learn what exists, and CORS applies to this answer too.
+    exchange.missing = exchange.signal.aborted ? CallError.from(exchange.signal.reason) : CallError.from(reason);
+  }
+}
+
+/**
+ * Serves every way in which Hono reads a body from one place, which keeps the bytes for the function: Hono looks for
+ * what was read before, in any form, before it touches the request.
+ */
+function giveBodyToMiddleware(c: Context<GatewayEnv>, exchange: Exchange): void {
+  let copy: Promise<ArrayBuffer> | undefined;
+  Object.defineProperty(c.req.bodyCache, "arrayBuffer", {
+    configurable: true,
+    enumerable: true,
+    // A copy, so that middleware may do with it what it likes.
+    get: () => (copy ??= exchange.body.whole().then((bytes) => new Uint8Array(bytes).buffer)),
+  });
+}
+
+function routeOf(c: Context<GatewayEnv>): { readonly path: string; readonly method: string } {
+  return { path: "/invoke/:fn_id", method: c.req.method };
+}

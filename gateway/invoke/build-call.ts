@@ -1,0 +1,79 @@
+import type { Call, CallId, CallType, ExtensionMap, JsonValue } from "../../core/call.ts";
+import type { AppSpec, FunctionSpec } from "../../core/function-spec.ts";
+import type { FoundFunction } from "../functions/functions.ts";
+import { callHeaders, headerValue, type RawHeaders } from "./call-headers.ts";
+
+/** What a call takes from its HTTP request. */
+export interface CallRequest {
+  readonly method: string;
+  /** Absolute. */
+  readonly url: string;
+  readonly headers: RawHeaders;
+}
+
+/** Annotations that Fn's API computes: kept, they would give every gateway containers of its own. */
+const COMPUTED = ["fnproject.io/fn/invokeEndpoint", "fnproject.io/trigger/httpEndpoint"];
+
+// Frozen, as all calls share it: who writes into it gets an error, not another call's extension.
+const NO_EXTENSIONS: ExtensionMap = Object.freeze({});
+
+/** The call as it is before any overrider. */
+export function buildCall(id: CallId, { app, fn }: FoundFunction, request: CallRequest): Call {
+  const { config, annotations } = merged(app, fn);
+  return {
+    id,
+    type: callType(request.headers),
+    appId: app.id,
+    appName: app.name,
+    fnId: fn.id,
+    fnName: fn.name,
+    image: fn.image,
+    memoryMiB: fn.memoryMiB,
+    cpuMillis: fn.cpuMillis,
+    tmpfsMiB: fn.tmpfsMiB,
+    timeoutMs: fn.timeoutMs,
+    idleTimeoutMs: fn.idleTimeoutMs,
+    config,
+    annotations,
+    syslogUrl: app.syslogUrl,
+    networkDisabled: false,
+    onCancel: fn.onCancel,
+    idempotent: fn.idempotent,
+    method: request.method,
+    url: request.url,
+    headers: callHeaders(request.headers),
+    extensions: NO_EXTENSIONS,
+    callExtensions: NO_EXTENSIONS,
+    registryToken: "",
+  };
+}
+
+/** Exactly this word: Fn takes everything else for a synchronous call. */
+function callType(headers: RawHeaders): CallType {
+  return headerValue(headers, "fn-invoke-type") === "detached" ? "detached" : "sync";
+}
+
+interface Merged {
+  readonly app: AppSpec;
+  readonly config: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, JsonValue>>;
+}
+
+const kept = new WeakMap<FunctionSpec, Merged>();
+
+/** App overlaid by function, made once for both: equal functions then have the same objects. */
+function merged(app: AppSpec, fn: FunctionSpec): Merged {
+  const before = kept.get(fn);
+  if (before?.app === app) return before;
+  const made = {
+    app,
+    config: Object.freeze({ ...app.config, ...fn.config }),
+    annotations: Object.freeze(withoutComputed({ ...app.annotations, ...fn.annotations })),
+  };
+  kept.set(fn, made);
+  return made;
+}
+
+function withoutComputed(annotations: Record<string, JsonValue>): Record<string, JsonValue> {
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !COMPUTED.includes(key)));
+}

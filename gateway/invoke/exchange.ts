@@ -1,0 +1,190 @@
+import type { Context } from "hono";
+
+import { CallError } from "../../core/call-error.ts";
+import { newCallId, type Call, type CallId } from "../../core/call.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Log } from "../../core/log.ts";
+import type { GatewayEnv } from "../overrider.ts";
+import type { CallMetrics } from "./call-metrics.ts";
+import type { CallOutcome } from "./call-outcome.ts";
+import { headerValue, type RawHeaders } from "./call-headers.ts";
+import { IncomingBody, type BodyHolder } from "./incoming-body.ts";
+import type { InvokeLimits } from "./limits.ts";
+import { followClient, nodeBindings, rawHeaders, resetConnection } from "./node-bindings.ts";
+import { ResponseCollector } from "./response-collector.ts";
+
+/** What the invoke path works with. */
+export interface ExchangeParts {
+  readonly limits: InvokeLimits;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: CallMetrics;
+}
+
+/** One request to run a function, from its id to its end, which comes once. */
+export class Exchange {
+  readonly callId: CallId;
+  readonly headers: RawHeaders;
+  /** What the client declared; 0 for no body, undefined for one of unknown length. */
+  readonly declaredBytes: number | undefined;
+  readonly body: IncomingBody;
+  /** The call as it was before any overrider. */
+  built: Call | undefined;
+  /** Why there is no call. */
+  missing: CallError | undefined;
+  readonly #c: Context<GatewayEnv>;
+  readonly #parts: ExchangeParts;
+  readonly #startedAt: number;
+  readonly #aborter = new AbortController();
+  #unfollow: () => void;
+  #cancelDeadline = (): void => {};
+  #call: Call | undefined;
+  #collector: ResponseCollector | undefined;
+  #state: "open" | "queued" | "running" | "ended" = "open";
+  #failure: CallError | undefined;
+
+  constructor(c: Context<GatewayEnv>, parts: ExchangeParts) {
+    this.callId = newCallId(parts.clock.wallMs());
+    this.#c = c;
+    this.#parts = parts;
+    this.#startedAt = parts.clock.now();
+    this.headers = rawHeaders(c);
+    this.declaredBytes = declaredBytes(c, this.headers);
+    const original = c.req.raw;
+    const holder = (): BodyHolder => {
+      const { raw } = c.req;
+      return { raw, declaredBytes: raw === original ? this.declaredBytes : undefined };
+    };
+    const { limits, clock } = parts;
+    this.body = new IncomingBody(holder, { limits, clock, signal: this.signal, failed: (reason) => this.fail(reason) });
+    this.#unfollow = followClient(c, () => this.#gone());
+  }
+
+  /** Aborts when nobody needs the call any more; its reason is a CallError. */
+  get signal(): AbortSignal {
+    return this.#aborter.signal;
+  }
+
+  get outcome(): CallOutcome | undefined {
+    return this.#collector?.outcome;
+  }
+
+  get failure(): CallError | undefined {
+    return this.#failure;
+  }
+
+  /** Counts the call and gives it its deadline and the place for its answer. */
+  submit(call: Call, deadline: number): ResponseCollector {
+    const { clock, metrics } = this.#parts;
+    const collector = new ResponseCollector({
+      detached: call.type === "detached",
+      placed: () => this.#placed(),
+      ended: (failure) => this.#end(failure),
+      left: () => this.fail(new CallError("client_cancel")),
+      cut: () => resetConnection(this.#c),
+    });
+    this.#call = call;
+    this.#collector = collector;
+    this.#state = "queued";
+    metrics.queued();
+    if (deadline !== Infinity) this.#cancelDeadline = clock.after(deadline - clock.now(), () => this.#tooLate());
+    return collector;
+  }
+
+  /** From now on the client may leave. */
+  detach(): void {
+    this.#unfollow();
+  }
+
+  /** Ends the call, wherever it is. */
+  fail(reason: CallError): void {
+    if (this.#state === "ended") return;
+    // Before the signal, which makes the runner's side end the call in its own words.
+    this.#collector?.fail(reason);
+    this.#aborter.abort(reason);
+  }
+
+  /** The client gets this error, whatever the call may be doing. */
+  refused(failure: CallError): void {
+    if (this.#state === "ended") return;
+    this.#collector?.abandon(failure);
+    this.#end(failure);
+    this.#aborter.abort(failure);
+  }
+
+  /** The client has its answer, or will have it from the call. */
+  answered(): void {
+    if (this.#state === "open") this.#unfollow();
+  }
+
+  /** Milliseconds since the request came. */
+  elapsedMs(): number {
+    return this.#parts.clock.now() - this.#startedAt;
+  }
+
+  #gone(): void {
+    if (this.#state === "ended") return;
+    const reason = new CallError("client_cancel");
+    // An answer that was given up for another must not take that one's connection with it.
+    this.#collector?.abandon(reason);
+    this.#aborter.abort(reason);
+  }
+
+  #tooLate(): void {
+    this.fail(new CallError(this.#state === "running" ? "reservation_failed" : "server_busy"));
+  }
+
+  #placed(): void {
+    if (this.#state !== "queued") return;
+    this.#state = "running";
+    this.#parts.metrics.running();
+  }
+
+  #end(failure: CallError | undefined): void {
+    const was = this.#state;
+    if (was === "ended") return;
+    this.#state = "ended";
+    this.#failure = failure;
+    this.#cancelDeadline();
+    this.#unfollow();
+    if (was !== "open") this.#parts.metrics.ended(was, failure);
+    this.#report(failure);
+  }
+
+  #report(failure: CallError | undefined): void {
+    const call = this.#call ?? this.built;
+    const { outcome } = this;
+    const fields = {
+      call_id: this.callId,
+      app_id: call?.appId,
+      fn_id: call?.fnId,
+      runner: outcome?.runner,
+      code: failure?.code,
+      status: failure?.status ?? (call?.type === "detached" ? 202 : 200),
+      total_ms: Math.round(this.elapsedMs()),
+      attempts: outcome?.attempts,
+      wait_ms: outcome?.timings?.waitMs,
+      pull_ms: outcome?.timings?.pullMs,
+      start_ms: outcome?.timings?.startMs,
+      init_ms: outcome?.timings?.initMs,
+      run_ms: outcome?.timings?.runMs,
+      error: failure,
+    };
+    const message = this.#call === undefined ? "Call refused" : "Call finished";
+    this.#parts.log[levelOf(failure)](message, fields);
+  }
+}
+
+/** Only what an operator can mend is worth waking one. */
+function levelOf(failure: CallError | undefined): "info" | "warn" | "error" {
+  if (failure === undefined || failure.blame !== "platform") return "info";
+  return failure.code === "internal" ? "error" : failure.code === "server_busy" ? "info" : "warn";
+}
+
+function declaredBytes(c: Context<GatewayEnv>, headers: RawHeaders): number | undefined {
+  const declared = headerValue(headers, "content-length");
+  if (declared !== undefined && /^\d+$/.test(declared)) return Number(declared);
+  const { incoming } = nodeBindings(c);
+  const none = incoming === undefined ? c.req.raw.body === null : headerValue(headers, "transfer-encoding") === undefined;
+  return none ? 0 : undefined;
+}

@@ -1,0 +1,175 @@
+import { setImmediate as turn } from "node:timers/promises";
+
+import { CallError } from "../../core/call-error.ts";
+import type { Clock } from "../../core/clock.ts";
+import { OFFER_BODY_BYTES } from "../../core/session/frames.ts";
+import type { BodySource, RequestBody } from "../runnerpool/runnerpool.ts";
+import type { InvokeLimits } from "./limits.ts";
+
+/** Where the body is now: middleware may put another request in the place of the client's. */
+export interface BodyHolder {
+  readonly raw: Request;
+  /** What the client declared; undefined where it said nothing, or another request took its place. */
+  readonly declaredBytes: number | undefined;
+}
+
+interface BodyOptions {
+  readonly limits: InvokeLimits;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** A body that is being streamed has failed: the call with it. */
+  readonly failed: (reason: CallError) => void;
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+type Chunk = Awaited<ReturnType<Reader["read"]>>;
+
+const EMPTY = new Uint8Array();
+
+/** The body of one request: given whole to middleware and small calls, as a stream to all others, read once. */
+export class IncomingBody {
+  readonly #holder: () => BodyHolder;
+  readonly #options: BodyOptions;
+  #whole: Promise<Uint8Array> | undefined;
+  #counted = 0;
+
+  constructor(holder: () => BodyHolder, options: BodyOptions) {
+    this.#holder = holder;
+    this.#options = options;
+  }
+
+  /** All of it, however often it is asked for. @throws CallError over the limit, or unreadable */
+  whole(): Promise<Uint8Array> {
+    this.#whole ??= this.#inTime(this.#readWhole());
+    return this.#whole;
+  }
+
+  /** As it goes to a runner. @throws CallError over the limit, or unreadable */
+  async forOffer(): Promise<RequestBody> {
+    const { raw, declaredBytes } = this.#holder();
+    const small = declaredBytes !== undefined && declaredBytes <= OFFER_BODY_BYTES;
+    if (small || this.#whole !== undefined) return { whole: await this.whole() };
+    return this.#inTime(this.#readFirst(this.#reader(raw)));
+  }
+
+  async #readWhole(): Promise<Uint8Array> {
+    const { raw, declaredBytes } = this.#holder();
+    if (declaredBytes === 0) return EMPTY;
+    if (raw.bodyUsed) throw new CallError("body_consumed");
+    const { maxBufferedBytes } = this.#options.limits;
+    if (declaredBytes !== undefined) {
+      if (declaredBytes > maxBufferedBytes) throw tooBig(declaredBytes, maxBufferedBytes);
+      // Much cheaper than a stream, and the HTTP parser holds the client to what it declared.
+      return new Uint8Array(await this.#read(() => raw.arrayBuffer()));
+    }
+    const reader = this.#reader(raw);
+    const chunks: Uint8Array[] = [];
+    for (let chunk = await this.#next(reader); !chunk.done; chunk = await this.#next(reader)) {
+      chunks.push(chunk.value);
+      if (this.#counted > maxBufferedBytes) throw tooBig(this.#counted, maxBufferedBytes);
+    }
+    return joined(chunks);
+  }
+
+  /** Takes what has come by now, at most what an offer carries, and leaves the rest for later. */
+  async #readFirst(reader: Reader | undefined): Promise<RequestBody> {
+    if (reader === undefined) return { whole: EMPTY };
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    let pending = this.#next(reader);
+    do {
+      const chunk = await pending;
+      if (chunk.done) return { whole: joined(chunks) };
+      chunks.push(chunk.value);
+      bytes += chunk.value.length;
+      pending = this.#next(reader);
+      // Without a handler its failure, which is told later, would end the process.
+      pending.catch(() => {});
+    } while (bytes < OFFER_BODY_BYTES && (await settled(pending)));
+    return { stream: this.#source(joined(chunks), pending, reader) };
+  }
+
+  #source(start: Uint8Array, pending: Promise<Chunk>, reader: Reader): BodySource {
+    let read = false;
+    return {
+      first: start.subarray(0, OFFER_BODY_BYTES),
+      rest: () => {
+        if (read) throw new Error("Cannot read a request body twice: it is gone once a runner took the call");
+        read = true;
+        return this.#rest(start.subarray(OFFER_BODY_BYTES), pending, reader);
+      },
+    };
+  }
+
+  async *#rest(left: Uint8Array, pending: Promise<Chunk>, reader: Reader): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      if (left.length > 0) yield left;
+      for (let chunk = await pending; !chunk.done; chunk = await this.#next(reader)) yield chunk.value;
+    } catch (reason) {
+      const failure = CallError.from(reason);
+      this.#options.failed(failure);
+      throw failure;
+    }
+  }
+
+  #reader(raw: Request): Reader | undefined {
+    if (raw.bodyUsed) throw new CallError("body_consumed");
+    try {
+      return raw.body?.getReader();
+    } catch (cause) {
+      throw new CallError("body_consumed", undefined, { cause });
+    }
+  }
+
+  async #next(reader: Reader | undefined): Promise<Chunk> {
+    if (reader === undefined) return { done: true, value: undefined };
+    const chunk = await this.#read(() => reader.read());
+    this.#counted += chunk.value?.length ?? 0;
+    const { maxRequestBytes } = this.#options.limits;
+    if (maxRequestBytes > 0 && this.#counted > maxRequestBytes) throw tooBig(this.#counted, maxRequestBytes);
+    return chunk;
+  }
+
+  async #read<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (cause) {
+      // The platform's word for a body that is locked or was read already; a broken connection is another kind.
+      throw new CallError(cause instanceof TypeError ? "body_consumed" : "request_body_unreadable", undefined, { cause });
+    }
+  }
+
+  /** Bounds the wait for a client that sends slowly, or has left. */
+  #inTime<T>(work: Promise<T>): Promise<T> {
+    const { signal, clock, limits } = this.#options;
+    return new Promise((resolve, reject) => {
+      const left = () => reject(CallError.from(signal.reason));
+      const late = () => {
+        const message = `Request body did not come within ${limits.bodyReadTimeoutMs} ms`;
+        reject(new CallError("request_body_unreadable", message, { status: 408 }));
+      };
+      const cancelTimer = clock.after(limits.bodyReadTimeoutMs, late);
+      signal.addEventListener("abort", left, { once: true });
+      work.then(resolve, reject).finally(() => {
+        cancelTimer();
+        signal.removeEventListener("abort", left);
+      });
+      if (signal.aborted) left();
+    });
+  }
+}
+
+/** A body over a limit, in bytes. */
+export function tooBig(bytes: number, limit: number): CallError {
+  return new CallError("request_too_big", `Request content too big: ${bytes} bytes, the most is ${limit}`);
+}
+
+/** Whether a promise settles within a turn of the event loop: what has come already does. */
+async function settled(promise: Promise<unknown>): Promise<boolean> {
+  return Promise.race([promise.then(() => true), turn(false)]).catch(() => true);
+}
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const [only = EMPTY] = chunks;
+  return chunks.length <= 1 ? only : Buffer.concat(chunks);
+}

@@ -1,0 +1,102 @@
+import type { Context, Handler } from "hono";
+import type { StatusCode } from "hono/utils/http-status";
+
+import { CallError } from "../../core/call-error.ts";
+import type { Call, CallId } from "../../core/call.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { ResponseHead } from "../../core/session/frames.ts";
+import type { GatewayEnv } from "../overrider.ts";
+import type { Placer, RunnerCall, RunnerPool } from "../runnerpool/runnerpool.ts";
+import { affinityKey } from "./affinity-key.ts";
+import { answerHeaders } from "./answer-headers.ts";
+import { checkCall } from "./check-call.ts";
+import type { Exchange } from "./exchange.ts";
+import type { InvokeLimits } from "./limits.ts";
+import type { ResponseCollector } from "./response-collector.ts";
+
+export interface InvokeParts {
+  readonly placer: Placer;
+  readonly pool: RunnerPool;
+  readonly limits: InvokeLimits;
+  readonly clock: Clock;
+}
+
+/** Stands after the last middleware: has the call placed, and answers with what the function says. */
+export function invokeCall(parts: InvokeParts): Handler<GatewayEnv> {
+  return async (c) => {
+    const exchange = c.get("exchange");
+    const call = finalCall(c, exchange);
+    const deadline = parts.clock.now() + allowanceMs(call, parts.limits);
+    const collector = exchange.submit(call, deadline);
+    c.set("outcome", collector.outcome);
+
+    await place(call, deadline, exchange, collector, parts);
+    const head = await collector.ready();
+    return call.type === "detached" ? accepted(c, call.id) : answer(c, call.id, head, collector);
+  };
+}
+
+/** The call as the last overrider left it. */
+function finalCall(c: Context<GatewayEnv>, exchange: Exchange): Call {
+  const call = c.get("call");
+  const { built, missing } = exchange;
+  if (missing !== undefined) throw missing;
+  if (built !== undefined && call !== built) checkCall(call, built);
+  return call;
+}
+
+/** How long the call may take in all: queueing and a cold start burn this, and not the function's own timeout. */
+function allowanceMs({ type, timeoutMs }: Call, limits: InvokeLimits): number {
+  const placerTimeoutMs = type === "detached" ? limits.detachedPlacerTimeoutMs : limits.placerTimeoutMs;
+  return placerTimeoutMs + timeoutMs + limits.headroomMs;
+}
+
+async function place(
+  call: Call,
+  deadline: number,
+  exchange: Exchange,
+  collector: ResponseCollector,
+  { placer, pool }: InvokeParts,
+): Promise<void> {
+  const detached = call.type === "detached";
+  // A client that gets its answer before the call runs must have sent all of it.
+  const body = detached ? { whole: await exchange.body.whole() } : await exchange.body.forOffer();
+  if (detached) exchange.detach();
+  const runnerCall: RunnerCall = {
+    call,
+    affinityKey: affinityKey(call),
+    extensions: call.extensions,
+    deadline,
+    body: () => body,
+    sink: collector,
+  };
+  try {
+    const { runner, attempts } = await placer.place(runnerCall, pool, exchange.signal);
+    collector.outcome.runner ??= runner.address;
+    collector.outcome.attempts = attempts;
+  } catch (reason) {
+    throw CallError.from(exchange.signal.aborted ? exchange.signal.reason : reason);
+  }
+}
+
+function accepted(c: Context<GatewayEnv>, callId: CallId): Response {
+  return c.body(null, 202, { "content-length": "0", "fn-call-id": callId });
+}
+
+const NULL_BODY = new Set([204, 205, 304]);
+
+function answer(c: Context<GatewayEnv>, callId: CallId, head: ResponseHead, collector: ResponseCollector): Response {
+  const headers = answerHeaders(head.headers, callId);
+  try {
+    const whole = collector.whole();
+    const body = whole ?? collector.stream();
+    const length = whole?.length ?? collector.declaredBytes;
+    if (length !== undefined) headers["content-length"] = String(length);
+    if (length === 0 || NULL_BODY.has(head.status)) return c.newResponse(null, head.status as StatusCode, headers);
+    // No guess at what it is: a browser that would believe one could be made to run it.
+    headers["content-type"] ??= "application/octet-stream";
+    return c.newResponse(body, head.status as StatusCode, headers);
+  } catch (cause) {
+    throw new CallError("function_invalid_response", undefined, { cause });
+  }
+}

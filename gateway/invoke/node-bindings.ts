@@ -1,0 +1,39 @@
+import type { HttpBindings } from "@hono/node-server";
+import type { Context } from "hono";
+
+import type { GatewayEnv } from "../overrider.ts";
+import type { RawHeaders } from "./call-headers.ts";
+
+/** The HTTP server's own objects, where there is one: an app that is driven by `app.request()` has none. */
+export function nodeBindings(c: Context<GatewayEnv>): Partial<HttpBindings> {
+  const bindings: Partial<HttpBindings> | undefined = c.env;
+  return bindings ?? {};
+}
+
+/** Headers as they came; case and order are lost where no HTTP server read them. */
+export function rawHeaders(c: Context<GatewayEnv>): RawHeaders {
+  return nodeBindings(c).incoming?.rawHeaders ?? [...c.req.raw.headers].flat();
+}
+
+/** Calls `gone` when the client has left, or has got its answer; returns what ends that. */
+export function followClient(c: Context<GatewayEnv>, gone: () => void): () => void {
+  const { outgoing } = nodeBindings(c);
+  if (outgoing !== undefined) {
+    // Much cheaper than the request's signal, which is only made when somebody asks for it.
+    outgoing.once("close", gone);
+    return () => void outgoing.off("close", gone);
+  }
+  const { signal } = c.req.raw;
+  if (signal.aborted) queueMicrotask(gone);
+  signal.addEventListener("abort", gone, { once: true });
+  return () => signal.removeEventListener("abort", gone);
+}
+
+/** Resets the client's connection, so that what it has cannot look complete. False where there is none. */
+export function resetConnection(c: Context<GatewayEnv>): boolean {
+  const { outgoing } = nodeBindings(c);
+  if (outgoing === undefined) return false;
+  // A finished answer has left its socket, which may serve another request by now.
+  if (!outgoing.writableFinished && !outgoing.destroyed) outgoing.socket?.resetAndDestroy();
+  return true;
+}

@@ -1,0 +1,108 @@
+import { hostname } from "node:os";
+import process from "node:process";
+
+import { systemClock } from "../core/clock.ts";
+import type { Settings } from "../core/config.ts";
+import { createMetrics } from "../core/metrics.ts";
+import { loadPki } from "../core/pki.ts";
+import { functions, loadPolicyFile } from "../core/policy-file.ts";
+import { runService, type Running, type ServiceInput } from "../core/service.ts";
+import { VERSION } from "../core/version.ts";
+import { functionsFile } from "./functions/functions-file.ts";
+import { createGateway } from "./gateway.ts";
+import type { InvokeLimits } from "./invoke/limits.ts";
+import { listen } from "./listen.ts";
+import type { Overrider } from "./overrider.ts";
+import { mtlsRunnerFactory } from "./runnerpool/mtls-runner.ts";
+import { naivePlacer } from "./runnerpool/naive-placer.ts";
+import { parseRunnerAddress, staticPool } from "./runnerpool/static-pool.ts";
+import { GATEWAY_SETTINGS } from "./settings.ts";
+
+type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
+
+const OPTIONS = { overriders: "TypeScript or JavaScript file that exports overriders, an array of Hono middleware" };
+
+await runService(
+  {
+    usage: "node gateway/main.ts [--overriders FILE]",
+    settings: GATEWAY_SETTINGS,
+    options: OPTIONS,
+    start: startGateway,
+  },
+  process,
+  process.env,
+);
+
+async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof typeof OPTIONS>): Promise<Running> {
+  const { settings, options, log } = input;
+  await using made = new AsyncDisposableStack();
+  const overriders = await loadOverriders(options.overriders);
+  const pki = await loadPki({
+    cert: settings.FN_NODE_CERT,
+    key: settings.FN_NODE_CERT_KEY,
+    ca: settings.FN_NODE_CERT_AUTHORITY,
+  });
+  const lookup = made.use(await functionsFile(settings.FN_FUNCTIONS_FILE, { log }));
+  const addresses = settings.FN_RUNNER_ADDRESSES.map((text) => parseRunnerAddress(text, settings.FN_RUNNER_CERT_NAME));
+  const factory = mtlsRunnerFactory({
+    gatewayId: settings.FN_GATEWAY_ID || hostname(),
+    version: VERSION,
+    // Who can reach the gateway could run code beside everything else that this machine holds.
+    allowNoIsolation: isLoopback(settings.FN_BIND),
+    dialTimeoutMs: settings.FN_DIAL_TIMEOUT_MSECS,
+    drainMs: settings.FN_DRAIN_MSECS,
+    clock: systemClock,
+    log,
+  });
+  const pool = made.use(staticPool(addresses, pki, factory));
+  const app = createGateway({
+    functions: lookup,
+    placer: placerOf(settings),
+    pool,
+    overriders,
+    limits: limitsOf(settings),
+    ready: () => pool.readiness(),
+    version: VERSION,
+    instruments: { clock: systemClock, log, metrics: createMetrics() },
+  });
+  const listener = await listen(app, {
+    host: settings.FN_BIND,
+    port: settings.FN_PORT,
+    maxHeaderBytes: settings.FN_MAX_REQUEST_HEADER_SIZE,
+    drainTimeoutMs: settings.FN_DRAIN_MSECS,
+    log,
+  });
+  made.use(listener);
+  log.info("Gateway serves", { address: listener.address, runners: addresses.map(({ address }) => address) });
+  const owned = made.move();
+  return { address: listener.address, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function loadOverriders(path: string | undefined): Promise<readonly Overrider[]> {
+  if (path === undefined) return [];
+  return (await loadPolicyFile(path, { overriders: functions<Overrider>() })).overriders;
+}
+
+function placerOf(settings: GatewaySettings): ReturnType<typeof naivePlacer> {
+  return naivePlacer({
+    clock: systemClock,
+    timeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,
+    detachedTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
+    retryDelayMs: settings.FN_PLACER_RETRY_MSECS,
+  });
+}
+
+function limitsOf(settings: GatewaySettings): InvokeLimits {
+  return {
+    maxRequestBytes: settings.FN_MAX_REQUEST_SIZE,
+    maxBufferedBytes: settings.FN_MAX_BUFFERED_REQUEST_SIZE,
+    bodyReadTimeoutMs: settings.FN_REQUEST_BODY_READ_TIMEOUT_MSECS,
+    placerTimeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,
+    detachedPlacerTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
+    headroomMs: settings.FN_EXECUTION_HEADROOM,
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,104 @@
+import { CallError } from "../../core/call-error.ts";
+import { NO_TIMINGS, type Finish, type RefusalScope, type ResponseHead } from "../../core/session/frames.ts";
+import type { Offer, RequestBody, Runner, RunnerCall } from "./runnerpool.ts";
+import type { GatewaySession, OfferHandler } from "./session.ts";
+
+/** One try of one call on one session: the offer's answer, the request body on its way, the response to the sink. */
+export class OutgoingCall implements OfferHandler {
+  readonly #runner: Runner;
+  readonly #session: GatewaySession;
+  readonly #call: RunnerCall;
+  readonly #signal: AbortSignal;
+  readonly #answered = Promise.withResolvers<Offer>();
+  readonly #body: RequestBody;
+  readonly #number: number;
+  #placed = false;
+  #over = false;
+  #drained: () => void = () => {};
+
+  constructor(runner: Runner, session: GatewaySession, call: RunnerCall, remainingMs: number, signal: AbortSignal) {
+    this.#runner = runner;
+    this.#session = session;
+    this.#call = call;
+    this.#signal = signal;
+    this.#body = call.body();
+    const [body, end] = "whole" in this.#body ? [this.#body.whole, true] : [this.#body.stream.first, false];
+    const { affinityKey } = call;
+    this.#number = session.offer({ call: call.call, remainingMs, affinityKey, body, end }, this);
+    signal.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  /** Placed, or refused. What follows a placed call goes to its sink. */
+  get answer(): Promise<Offer> {
+    return this.#answered.promise;
+  }
+
+  refused(reason: CallError, scope: RefusalScope): void {
+    if (!this.#end()) return;
+    this.#answered.resolve({ placed: false, reason, scope });
+  }
+
+  pending(phase: string): void {
+    this.#call.sink.pending(phase);
+  }
+
+  placed(detail: { readonly containerId: string; readonly warm: boolean }): void {
+    this.#placed = true;
+    this.#call.sink.placed(this.#runner, detail);
+    this.#answered.resolve({ placed: true });
+    if ("stream" in this.#body) void this.#sendRest(this.#body.stream.rest());
+  }
+
+  head(head: ResponseHead): void {
+    this.#call.sink.head(head);
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#call.sink.data(bytes, (consumed) => this.#session.consumed(this.#number, consumed));
+  }
+
+  finish(finish: Finish): void {
+    if (!this.#end()) return;
+    this.#call.sink.finish(finish);
+    this.#answered.resolve({ placed: true });
+  }
+
+  drained(): void {
+    this.#drained();
+  }
+
+  readonly #abort = (): void => this.#cancel(CallError.from(this.#signal.reason, "client_cancel"));
+
+  /** The runner is told; nobody waits for it to agree. */
+  #cancel(reason: CallError): void {
+    if (!this.#end()) return;
+    this.#session.cancel(this.#number, reason.code);
+    if (this.#placed) this.#call.sink.finish(failed(reason));
+    this.#answered.resolve({ placed: false, reason, scope: "any_runner" });
+  }
+
+  #end(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#signal.removeEventListener("abort", this.#abort);
+    this.#drained();
+    return true;
+  }
+
+  async #sendRest(rest: AsyncIterable<Uint8Array>): Promise<void> {
+    try {
+      for await (const chunk of rest) {
+        if (this.#over) return;
+        if (!this.#session.write(this.#number, chunk)) await new Promise<void>((resolve) => (this.#drained = resolve));
+        if (this.#over) return;
+      }
+      this.#session.end(this.#number);
+    } catch (cause) {
+      this.#cancel(CallError.from(cause, "request_body_unreadable"));
+    }
+  }
+}
+
+function failed({ code, message, status, stderrTail = "" }: CallError): Finish {
+  return { ok: false, timings: NO_TIMINGS, code, message, status, stderrTail };
+}

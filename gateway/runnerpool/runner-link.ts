@@ -1,0 +1,154 @@
+import { X509Certificate } from "node:crypto";
+import * as http2 from "node:http2";
+
+import { create } from "@bufbuild/protobuf";
+import { createClient, type Client } from "@connectrpc/connect";
+import { createTransport } from "@connectrpc/connect/protocol-connect";
+
+import { Bell } from "../../core/bell.ts";
+import { CallError } from "../../core/call-error.ts";
+import type { Clock } from "../../core/clock.ts";
+import { certificateNames, type PkiData } from "../../core/pki.ts";
+import type { Capacity, RunnerHello } from "../../core/session/frames.ts";
+import { RunnerService, StatusRequestSchema, type EngageRequest } from "../../gen/kiln/runner/v1/runner_pb.ts";
+import { eventFedClient } from "./http2-client.ts";
+import type { RunnerStatus } from "./runnerpool.ts";
+import { GatewaySession } from "./session.ts";
+import { fromResponse, fromStatus, toRequest } from "./wire.ts";
+
+/** One connection to a runner, with one session on it. */
+export interface RunnerLink {
+  readonly session: GatewaySession;
+  readonly hello: RunnerHello;
+  status(signal: AbortSignal): Promise<RunnerStatus>;
+  /** Resolves with the reason when the connection is gone. */
+  readonly lost: Promise<CallError>;
+  close(): void;
+}
+
+export interface LinkOptions {
+  readonly address: string;
+  /** What the runner's certificate must carry, whatever the address. */
+  readonly certCommonName: string;
+  readonly pki: PkiData;
+  readonly gatewayId: string;
+  readonly version: string;
+  readonly dialTimeoutMs: number;
+  readonly clock: Clock;
+  readonly capacity: (capacity: Capacity) => void;
+  readonly draining: () => void;
+}
+
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
+const MESSAGE_BYTES = 128 * 1024;
+/** A peer that answers no ping for so long is gone, whatever TCP says. */
+const PING_EVERY_MS = 10_000;
+const PING_TIMEOUT_MS = 5_000;
+
+/** Connects, greets, and resolves once the runner has said who it is. @throws CallError `runner_unreachable` */
+export async function openLink(options: LinkOptions): Promise<RunnerLink> {
+  const { address, dialTimeoutMs, clock } = options;
+  const bell = new Bell();
+  const lost = Promise.withResolvers<CallError>();
+  const greeted = Promise.withResolvers<RunnerHello>();
+  const session = new GatewaySession({
+    wake: () => bell.ring(),
+    hello: (hello) => greeted.resolve(hello),
+    capacity: options.capacity,
+    draining: options.draining,
+  });
+  const connection = dial(options);
+  const close = (reason: unknown) => {
+    const error = unreachable(address, reason);
+    session.lost(error);
+    bell.ring();
+    connection.destroy();
+    greeted.reject(error);
+    lost.resolve(error);
+  };
+  connection.on("error", close);
+  connection.on("close", () => close(new Error("the runner closed the connection, it may not list this gateway")));
+  connection.on("goaway", () => options.draining());
+
+  const client = runnerClient(connection, options.address);
+  session.hello(options.gatewayId, options.version);
+  void receive(client.engage(outgoing(session, bell)), session).then(
+    () => close(new Error("the runner ended the session")),
+    close,
+  );
+  const cancelTimer = clock.after(dialTimeoutMs, () => close(new Error(`no answer in ${dialTimeoutMs} ms`)));
+  const hello = await greeted.promise.finally(cancelTimer);
+  keepAlive(connection, clock, close);
+  return {
+    session,
+    hello,
+    lost: lost.promise,
+    status: async (signal) => fromStatus(await client.status(create(StatusRequestSchema), { signal })),
+    close: () => close(new Error("this gateway closed it")),
+  };
+}
+
+function dial({ address, certCommonName, pki }: LinkOptions): http2.ClientHttp2Session {
+  const connection = http2.connect(`https://${address}`, {
+    ...pki,
+    servername: certCommonName,
+    checkServerIdentity: (_host, { raw }) => wrongName(raw, certCommonName),
+    settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+  });
+  connection.on("connect", () => connection.setLocalWindowSize(WINDOW_BYTES));
+  return connection;
+}
+
+function wrongName(raw: Buffer, expected: string): Error | undefined {
+  const names = certificateNames(new X509Certificate(raw));
+  if (names.includes(expected)) return undefined;
+  return new Error(`the certificate is for ${names.join(", ") || "nobody"}, expected ${expected}`);
+}
+
+function runnerClient(connection: http2.ClientHttp2Session, address: string): Client<typeof RunnerService> {
+  const transport = createTransport({
+    httpClient: eventFedClient(() => Promise.resolve(connection)),
+    baseUrl: `https://${address}`,
+    useBinaryFormat: true,
+    interceptors: [],
+    acceptCompression: [],
+    sendCompression: null,
+    compressMinBytes: 1_024,
+    readMaxBytes: 64 * 1024 * 1024,
+    writeMaxBytes: 64 * 1024 * 1024,
+  });
+  return createClient(RunnerService, transport);
+}
+
+async function* outgoing(session: GatewaySession, bell: Bell): AsyncGenerator<EngageRequest> {
+  while (session.over === undefined) {
+    const frames = session.take(MESSAGE_BYTES);
+    if (frames.length > 0) yield toRequest(frames);
+    else if (session.idle) await bell.heard();
+  }
+}
+
+async function receive(
+  responses: ReturnType<Client<typeof RunnerService>["engage"]>,
+  session: GatewaySession,
+): Promise<void> {
+  for await (const message of responses) session.receive(fromResponse(message));
+}
+
+function keepAlive(connection: http2.ClientHttp2Session, clock: Clock, close: (reason: Error) => void): void {
+  if (connection.destroyed) return;
+  clock.after(PING_EVERY_MS, () => {
+    if (connection.destroyed) return;
+    const cancel = clock.after(PING_TIMEOUT_MS, () => close(new Error(`no answer to a ping in ${PING_TIMEOUT_MS} ms`)));
+    connection.ping(() => {
+      cancel();
+      keepAlive(connection, clock, close);
+    });
+  });
+}
+
+function unreachable(address: string, reason: unknown): CallError {
+  const why = reason instanceof Error ? reason.message : String(reason);
+  return new CallError("runner_unreachable", `Runner ${address} cannot be reached: ${why}`, { cause: reason });
+}

@@ -1,0 +1,49 @@
+import type { PkiData } from "../../core/pki.ts";
+import type { RunnerFactory } from "./mtls-runner.ts";
+import type { Runner, RunnerPool } from "./runnerpool.ts";
+
+export interface RunnerAddress {
+  /** `host:port`. */
+  readonly address: string;
+  /** The name its certificate must carry. */
+  readonly certCommonName: string;
+}
+
+/** A pool whose members do not change. */
+export interface FixedPool extends RunnerPool {
+  /** Ready while one of its runners can be reached. */
+  readiness(): { readonly ready: boolean; readonly detail: string };
+}
+
+/** A pool of the listed runners, made by `factory`, in the order of the list. */
+export function staticPool(addresses: readonly RunnerAddress[], pki: PkiData, factory: RunnerFactory): FixedPool {
+  return poolOf(addresses.map(({ address, certCommonName }) => factory(address, certCommonName, pki)));
+}
+
+/** A pool of these runners, which it owns. */
+export function poolOf(runners: readonly Runner[]): FixedPool {
+  return {
+    readiness() {
+      const connected = runners.filter((runner) => runner.connected).length;
+      return { ready: connected > 0, detail: `${connected} of ${runners.length} runners connected` };
+    },
+    runners: () => Promise.resolve(runners),
+    onCapacity(wake) {
+      const leave = runners.map((runner) => runner.onCapacity(wake));
+      return () => leave.forEach((unsubscribe) => unsubscribe());
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(runners.map((runner) => runner[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** Reads `host:port` or `name=host:port`. @throws Error naming the text and what was expected */
+export function parseRunnerAddress(text: string, defaultName: string): RunnerAddress {
+  const match = /^(?:([^=\s]+)=)?(\[[\da-fA-F:]+\]|[^:\s=]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match?.[2] === undefined || port < 1 || port > 65_535) {
+    throw new Error(`Cannot use runner address "${text}": expected host:port or name=host:port`);
+  }
+  return { address: `${match[2]}:${port}`, certCommonName: match[1] ?? defaultName };
+}

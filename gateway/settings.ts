@@ -1,0 +1,34 @@
+import { choice, integer, text, words } from "../core/config.ts";
+
+/** Every setting of a gateway. `--help` and the README's table are printed from it. */
+export const GATEWAY_SETTINGS = {
+  FN_BIND: text("127.0.0.1", "Address to listen on"),
+  FN_PORT: integer(8080, "Port for clients; 0 takes a free one", { max: 65_535 }),
+  FN_GATEWAY_ID: text("", "Name of this gateway in runners' logs; by default the host's name"),
+  FN_RUNNER_ADDRESSES: words([], "Runners, each host:port or name=host:port where its certificate has another name"),
+  FN_RUNNER_CERT_NAME: text("kiln-runner", "Name that runners' certificates must carry where the address gives none"),
+  FN_NODE_CERT: text("", "PEM file of this gateway's certificate"),
+  FN_NODE_CERT_KEY: text("", "PEM file of its key"),
+  FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose runners are believed"),
+  FN_FUNCTIONS_FILE: text("functions.yaml", "YAML file of apps and functions; changes to it take effect at once"),
+  FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
+  FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),
+
+  FN_MAX_REQUEST_SIZE: integer(0, "Largest request body, bytes; 0 sets no limit"),
+  FN_MAX_BUFFERED_REQUEST_SIZE: integer(
+    16_777_216,
+    "Largest request body that is ever held whole, bytes: of a detached call, or one that middleware reads",
+  ),
+  FN_REQUEST_BODY_READ_TIMEOUT_MSECS: integer(60_000, "Longest wait for such a body, or for the first bytes of another", {
+    min: 1,
+  }),
+  FN_MAX_REQUEST_HEADER_SIZE: integer(1_048_576, "Largest request headers, bytes", { min: 1_024 }),
+  FN_DIAL_TIMEOUT_MSECS: integer(1_000, "Longest wait for a runner's first answer", { min: 1 }),
+  FN_PLACER_TIMEOUT_MSECS: integer(30_000, "How long a call may look for a runner", { min: 1 }),
+  FN_DETACHED_PLACER_TIMEOUT_MSECS: integer(30_000, "The same for detached calls", { min: 1 }),
+  FN_PLACER_RETRY_MSECS: integer(10, "First wait between two rounds of all runners; grows 16 times, cut short by capacity", {
+    min: 1,
+  }),
+  FN_EXECUTION_HEADROOM: integer(360_000, "Added to a call's deadline for starting its container, milliseconds"),
+  FN_DRAIN_MSECS: integer(30_000, "How long running calls may go on once the gateway is told to stop"),
+} as const;

@@ -1,0 +1,68 @@
+import { randomBytes } from "node:crypto";
+
+import { systemClock } from "../../core/clock.ts";
+import { silentLog, type Log } from "../../core/log.ts";
+import { createMetrics } from "../../core/metrics.ts";
+import type { PkiData } from "../../core/pki.ts";
+import type { ProcessOptions } from "../../runner/driver/process/process-driver.ts";
+import { processDriver } from "../../runner/driver/process/process-driver.ts";
+import { socketDirectories } from "../../runner/hot/socket-directory.ts";
+import { serveRunner, type RunnerServer } from "../../runner/rpc/server.ts";
+import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
+
+const LIMITS: RunnerLimits = {
+  initTimeoutMs: 5_000,
+  maxHeaderBytes: 64 * 1024,
+  startsAtOnce: 4,
+  maxResponseBytes: 0,
+  drainMs: 1_000,
+};
+
+export interface ProcessRunnerOptions extends Partial<
+  Pick<RunnerOptions<ProcessOptions>, "hooks" | "overriders" | "resources">
+> {
+  readonly runnerId?: string;
+  readonly limits?: Partial<RunnerLimits>;
+}
+
+/** A runner of example functions as plain processes, in this process. */
+export async function processRunner(options: ProcessRunnerOptions = {}): Promise<Runner> {
+  const { runnerId = "runner", limits, resources = { memoryMiB: 1_024, cpuMillis: 2_000 }, ...policies } = options;
+  const bootId = randomBytes(8).toString("hex");
+  return createRunner({
+    identity: { runnerId, bootId, version: "0" },
+    driver: processDriver({ functionsDirectory: "examples/functions" }),
+    resources,
+    directories: await socketDirectories({ installation: `testing-${process.pid}`, bootId }),
+    limits: { ...LIMITS, ...limits },
+    host: { clock: systemClock, log: silentLog, metrics: createMetrics() },
+    ...policies,
+  });
+}
+
+export interface ServedRunner extends AsyncDisposable {
+  readonly runner: Runner;
+  readonly server: RunnerServer;
+  readonly address: string;
+}
+
+export interface ServeOptions {
+  readonly gatewayIdentities?: readonly string[];
+  readonly log?: Log;
+  readonly port?: number;
+}
+
+/** Serves a runner on a free loopback port. Disposing it drains the runner and closes the server. */
+export async function served(runner: Runner, pki: PkiData, options: ServeOptions = {}): Promise<ServedRunner> {
+  const { gatewayIdentities = ["kiln-gateway"], log = silentLog, port = 0 } = options;
+  const server = await serveRunner({ runner, pki, gatewayIdentities, host: "127.0.0.1", port, log });
+  return {
+    runner,
+    server,
+    address: `127.0.0.1:${server.port}`,
+    async [Symbol.asyncDispose]() {
+      await runner[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}

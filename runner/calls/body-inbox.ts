@@ -1,0 +1,48 @@
+/** A request body on its way to the function: read once, in order, as fast as the function takes it. */
+export class BodyInbox {
+  readonly #consumed: (bytes: number) => void;
+  #first: Uint8Array;
+  #chunks: Uint8Array[] = [];
+  #ended = false;
+  #failure: Error | undefined;
+  #wake: () => void = () => {};
+
+  /** @param consumed - told of bytes that came after `first` and have left memory */
+  constructor(first: Uint8Array, consumed: (bytes: number) => void) {
+    this.#first = first;
+    this.#consumed = consumed;
+  }
+
+  push(bytes: Uint8Array, end: boolean): void {
+    if (bytes.length > 0) this.#chunks.push(bytes);
+    this.#ended = end;
+    this.#wake();
+  }
+
+  /** Ends the reading with an error: the body will never be whole. */
+  fail(reason: Error): void {
+    if (this.#ended) return;
+    this.#failure ??= reason;
+    this.#chunks = [];
+    this.#wake();
+  }
+
+  async *read(): AsyncGenerator<Uint8Array> {
+    if (this.#first.length > 0) yield this.#first;
+    this.#first = new Uint8Array();
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const chunk = this.#chunks.shift();
+      if (chunk !== undefined) {
+        yield chunk;
+        this.#consumed(chunk.length);
+      } else if (this.#ended) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,227 @@
+import { CallError } from "../../core/call-error.ts";
+import type { Call } from "../../core/call.ts";
+import type { Clock } from "../../core/clock.ts";
+import { containerTask, slotKey } from "../../core/container-task.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
+import type { OfferedCall, Timings } from "../../core/session/frames.ts";
+import type { RunCall } from "../driver/driver.ts";
+import type { HotFunction, LaunchTimings } from "../hot/hot-function.ts";
+import type { CallPort, OfferedCallHandler } from "../rpc/session.ts";
+import type { Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
+import type { SlotTable } from "../slots/slot-table.ts";
+import { BodyInbox } from "./body-inbox.ts";
+import { exchange, type RunningCall } from "./exchange.ts";
+import { validateCall } from "./validate-call.ts";
+
+/** Replaces a call on the runner, before its container is chosen. Not asynchronous: policy that waits is the gateway's. */
+export type RunnerOverrider = (call: Call) => Call;
+
+export interface CallRunDependencies {
+  readonly slots: SlotTable<HotFunction>;
+  readonly overriders: readonly RunnerOverrider[];
+  /** Wraps the running of a call in the operator's hooks. */
+  readonly wrap: (run: RunCall) => RunCall;
+  readonly clock: Clock;
+  readonly maxResponseBytes: number;
+  /** Told once, when nothing of the call is left. */
+  readonly ended: (run: CallRun, outcome: ErrorCode | "ok") => void;
+}
+
+/** One offered call, from its validation to its outcome. Whatever happens, its slot comes back and the gateway hears one end. */
+export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
+  readonly #deps: CallRunDependencies;
+  readonly #offered: OfferedCall;
+  readonly #port: CallPort;
+  readonly #offeredAt: number;
+  readonly #body: BodyInbox;
+  /** After the runner's overriders. */
+  #call: Call;
+  #request: SlotRequest | undefined;
+  #slot: Slot<HotFunction> | undefined;
+  #running: RunningCall | undefined;
+  #runningSince = 0;
+  #pending = false;
+  #launchTimings: LaunchTimings = { pullMs: 0, startMs: 0, initMs: 0 };
+  #over = false;
+  #cancelTimer: () => void = () => {};
+
+  constructor(offered: OfferedCall, port: CallPort, deps: CallRunDependencies) {
+    this.#deps = deps;
+    this.#offered = offered;
+    this.#port = port;
+    this.#call = offered.call;
+    this.#offeredAt = deps.clock.now();
+    this.#body = new BodyInbox(offered.body, (bytes) => port.consumed(bytes));
+    if (offered.end) this.#body.push(new Uint8Array(), true);
+  }
+
+  get call(): Call {
+    return this.#call;
+  }
+
+  begin(): void {
+    try {
+      validateCall(this.#call);
+      for (const override of this.#deps.overriders) this.#call = override(this.#call);
+      if (this.#deps.overriders.length > 0) validateCall(this.#call);
+    } catch (error) {
+      return this.#refuse(CallError.from(error, "hook_failed"), "any_runner");
+    }
+    this.#request = this.#slotRequest();
+    const acquired = this.#deps.slots.acquire(this.#request, this);
+    if (acquired.kind === "refused") return this.#refuse(acquired.reason, acquired.scope);
+    if (acquired.kind === "slot") {
+      this.#hold(acquired.slot);
+      return void this.#run();
+    }
+    if (this.#over) return;
+    this.#pending = true;
+    this.#port.pending("start");
+    this.#watchDeadline(this.#offered.remainingMs, () => this.#expire());
+  }
+
+  granted(slot: Slot<HotFunction>): void {
+    this.#hold(slot);
+  }
+
+  failed(reason: CallError): void {
+    // Platform trouble here says nothing of another runner; the function's own trouble would be the same there.
+    if (reason.blame === "platform" && reason.retryable) return this.#refuse(reason, "this_runner");
+    this.#fail(reason);
+  }
+
+  start(): void {
+    if (!this.#over) void this.#run();
+  }
+
+  data(bytes: Uint8Array, end: boolean): void {
+    this.#body.push(bytes, end);
+  }
+
+  drained(): void {
+    this.#running?.resume();
+  }
+
+  cancel(code: ErrorCode): void {
+    if (this.#over) return;
+    const reason = new CallError(code);
+    this.#body.fail(reason);
+    if (this.#running === undefined) return this.#fail(reason);
+    if (this.#call.onCancel === "kill") return this.#running.abort(reason);
+    // The gateway hears its end now; the function runs on to its own, and its container is kept.
+    this.#running.mute();
+    this.#tellFailure(reason);
+  }
+
+  /** Ends the call wherever it is: the runner goes. */
+  end(reason: CallError): void {
+    if (this.#over) return;
+    if (this.#running === undefined) this.#fail(reason);
+    else this.#running.abort(reason);
+  }
+
+  #slotRequest(): SlotRequest {
+    const task = containerTask(this.#call);
+    return {
+      task,
+      key: slotKey(task),
+      affinityKey: this.#offered.affinityKey,
+      // A default tmpfs lies within the memory it is counted in, so it books nothing of its own.
+      booking: { memoryMiB: task.memoryMiB + task.tmpfsMiB, cpuMillis: task.cpuMillis },
+      registryToken: this.#call.registryToken,
+    };
+  }
+
+  #hold(slot: Slot<HotFunction>): void {
+    this.#slot = slot;
+    if (this.#pending) this.#launchTimings = slot.container.launchTimings;
+    this.#port.accept(slot.container.container.id);
+  }
+
+  async #run(): Promise<void> {
+    const slot = this.#slot;
+    if (slot === undefined) return;
+    const { clock, wrap, maxResponseBytes } = this.#deps;
+    this.#runningSince = clock.now();
+    this.#cancelTimer();
+    const remainingMs = this.#offered.remainingMs - (this.#runningSince - this.#offeredAt);
+    const running = exchange({
+      call: this.#call,
+      hot: slot.container,
+      body: this.#offered.end ? { whole: this.#offered.body } : { stream: this.#body.read() },
+      port: this.#port,
+      wrap,
+      maxResponseBytes,
+      deadlineWallMs: clock.wallMs() + Math.min(this.#call.timeoutMs, remainingMs),
+      doomed: (reason) => this.#tellFailure(reason),
+    });
+    this.#running = running;
+    this.#watchDeadline(Math.min(this.#call.timeoutMs, remainingMs), () => running.abort(this.#timedOut(remainingMs)));
+    const { failure, broken } = await running.over;
+    this.#release(broken);
+    if (failure === undefined) this.#succeed();
+    else this.#fail(failure);
+  }
+
+  #timedOut(remainingMs: number): CallError {
+    const { timeoutMs } = this.#call;
+    const which =
+      timeoutMs <= remainingMs
+        ? `the function ran for its timeout of ${timeoutMs} ms`
+        : `the call's deadline passed after ${Math.round(remainingMs)} ms of running`;
+    return new CallError("call_timeout", `Timed out: ${which}`);
+  }
+
+  #expire(): void {
+    this.#fail(new CallError("call_timeout", "Timed out: the call's deadline passed while its container started"));
+  }
+
+  #watchDeadline(ms: number, late: () => void): void {
+    if (Number.isFinite(ms)) this.#cancelTimer = this.#deps.clock.after(ms, late);
+  }
+
+  #succeed(): void {
+    if (!this.#finish("ok")) return;
+    this.#port.finish({ ok: true, timings: this.#timings() });
+  }
+
+  #fail(reason: CallError): void {
+    if (!this.#finish(reason.code)) return;
+    this.#release(false);
+    this.#tellFailure(reason);
+  }
+
+  #tellFailure({ code, message, status, stderrTail = "" }: CallError): void {
+    this.#port.finish({ ok: false, code, message, status, stderrTail, timings: this.#timings() });
+  }
+
+  #refuse(reason: CallError, scope: "this_runner" | "any_runner"): void {
+    if (!this.#finish(reason.code)) return;
+    this.#port.refuse(reason, scope);
+  }
+
+  #finish(outcome: ErrorCode | "ok"): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#cancelTimer();
+    this.#deps.ended(this, outcome);
+    return true;
+  }
+
+  #release(broken: boolean): void {
+    const slot = this.#slot;
+    this.#slot = undefined;
+    if (slot !== undefined) this.#deps.slots.release(slot, broken);
+    else if (this.#request !== undefined) this.#deps.slots.leave(this.#request.key, this);
+  }
+
+  #timings(): Timings {
+    const now = this.#deps.clock.now();
+    const since = this.#runningSince === 0 ? now : this.#runningSince;
+    return {
+      ...this.#launchTimings,
+      waitMs: since - this.#offeredAt,
+      runMs: this.#runningSince === 0 ? 0 : now - this.#runningSince,
+    };
+  }
+}

@@ -1,0 +1,161 @@
+import { CallError } from "../../core/call-error.ts";
+import type { Call, HeaderList } from "../../core/call.ts";
+import type { HotCall, RunCall } from "../driver/driver.ts";
+import type { AnswerHandler, Exchange, FunctionRequest } from "../hot/function-client.ts";
+import type { HotFunction } from "../hot/hot-function.ts";
+import type { CallPort } from "../rpc/session.ts";
+import { explainBreak } from "./explain-break.ts";
+import { functionHeaders, responseHeaders } from "./function-headers.ts";
+
+export interface ExchangeOptions {
+  readonly call: Call;
+  readonly hot: HotFunction;
+  readonly body: FunctionRequest["body"];
+  readonly port: CallPort;
+  readonly wrap: (run: RunCall) => RunCall;
+  /** 0 sets no limit. */
+  readonly maxResponseBytes: number;
+  /** For `Fn-Deadline`, milliseconds since 1970. */
+  readonly deadlineWallMs: number;
+  /** The call has failed for its client, though its function still runs. */
+  readonly doomed: (reason: CallError) => void;
+}
+
+export interface RunningCall {
+  /** How it ended. Never rejects. */
+  readonly over: Promise<{ readonly failure: CallError | undefined; readonly broken: boolean }>;
+  /** The gateway has room for more of the answer. */
+  resume(): void;
+  abort(reason: CallError): void;
+  /** Nobody listens any more: the function runs on, its answer is dropped. */
+  mute(): void;
+}
+
+/** Sends one call to its function, inside the call hooks, and passes the answer on as it comes. */
+export function exchange(options: ExchangeOptions): RunningCall {
+  const { call, hot, wrap } = options;
+  const answer = new Answer(options);
+  const controller = new AbortController();
+  const run = wrap((_hotCall, signal) => {
+    if (signal.aborted) return Promise.reject(CallError.from(signal.reason));
+    return answer.run();
+  });
+  const hotCall: HotCall = {
+    id: call.id,
+    task: hot.task,
+    extensions: call.extensions,
+    callExtensions: call.callExtensions,
+    headers: call.headers,
+    containerId: hot.container.id,
+  };
+  const over = run(hotCall, controller.signal).then(
+    () => ({ failure: undefined, broken: false }),
+    async (error: unknown) => {
+      const failure = await explainBreak(error, hot);
+      // Only what the answer itself called harmless leaves the container usable: a hook's error ends it.
+      return { failure, broken: error !== answer.harmless };
+    },
+  );
+  return {
+    over,
+    resume: () => answer.resume(),
+    abort(reason) {
+      controller.abort(reason);
+      answer.abort(reason);
+    },
+    mute: () => answer.mute(),
+  };
+}
+
+/** The function's answer to one call. */
+class Answer implements AnswerHandler {
+  readonly #options: ExchangeOptions;
+  readonly #done = Promise.withResolvers<void>();
+  #exchange: Exchange | undefined;
+  #muted: boolean;
+  #bytes = 0;
+  /** Set for an answer that is a failure of its own; its body is read and dropped. */
+  #failure: CallError | undefined;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    // A detached call's client was answered when the call was placed.
+    this.#muted = options.call.type === "detached";
+    // An abort may come before `run`, when nobody listens yet.
+    this.#done.promise.catch(() => {});
+  }
+
+  /** A failure after which the container can run another call: its function has ended this one. */
+  harmless: CallError | undefined;
+
+  run(): Promise<void> {
+    const { call, hot, body, deadlineWallMs } = this.#options;
+    try {
+      this.#exchange = hot.client.send({ headers: functionHeaders(call, deadlineWallMs), body }, this);
+    } catch (cause) {
+      this.harmless = new CallError("invalid_call", "Cannot send the call to its function: bad header", { cause });
+      this.#done.reject(this.harmless);
+    }
+    return this.#done.promise;
+  }
+
+  resume(): void {
+    this.#exchange?.resume();
+  }
+
+  abort(reason: CallError): void {
+    if (this.#exchange === undefined) this.#done.reject(reason);
+    else this.#exchange.abort(reason);
+  }
+
+  mute(): void {
+    this.#muted = true;
+    this.resume();
+  }
+
+  head(status: number, headers: HeaderList): void {
+    const { port, maxResponseBytes } = this.#options;
+    if (status === 502) this.#failure = new CallError("function_failed");
+    else if (status === 504) this.#failure = new CallError("call_timeout", "Timed out: the function says so");
+    else if (status !== 200) this.#failure = invalidStatus(status);
+    if (this.#failure !== undefined) return;
+    const length = Number(headers.find(([name]) => name.toLowerCase() === "content-length")?.[1] ?? 0);
+    if (maxResponseBytes > 0 && length > maxResponseBytes) return this.#tooBig(length);
+    if (!this.#muted) port.head({ status: 200, headers: responseHeaders(headers) });
+  }
+
+  data(bytes: Uint8Array): boolean {
+    if (this.#failure !== undefined || this.#muted) return true;
+    this.#bytes += bytes.length;
+    const { port, maxResponseBytes } = this.#options;
+    if (maxResponseBytes > 0 && this.#bytes > maxResponseBytes) {
+      this.#tooBig(this.#bytes);
+      return true;
+    }
+    return port.write(bytes);
+  }
+
+  end(): void {
+    if (this.#failure === undefined) return this.#done.resolve();
+    if (this.#failure.code !== "function_invalid_response") this.harmless = this.#failure;
+    this.#done.reject(this.#failure);
+  }
+
+  failed(error: Error): void {
+    this.#done.reject(this.#failure ?? error);
+  }
+
+  /** Tells the client at once, and drops the rest: the container is free when its function has ended. */
+  #tooBig(bytes: number): void {
+    const limit = this.#options.maxResponseBytes;
+    this.#failure = new CallError(
+      "function_response_too_big",
+      `function response body too large: ${bytes} bytes, the limit is ${limit}`,
+    );
+    this.#options.doomed(this.#failure);
+  }
+}
+
+function invalidStatus(status: number): CallError {
+  return new CallError("function_invalid_response", `invalid function response: status ${status}, expected 200, 502 or 504`);
+}

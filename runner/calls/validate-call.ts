@@ -1,0 +1,39 @@
+import { CallError } from "../../core/call-error.ts";
+import { parseCallId, type Call } from "../../core/call.ts";
+import { checkExtensionLimits } from "../../core/extension.ts";
+import { LIMITS } from "../../core/function-spec.ts";
+
+// What Docker takes as an image name: registry, path, tag and digest, without shell or URL characters.
+const IMAGE = /^[a-zA-Z0-9][a-zA-Z0-9._:@/-]{0,511}$/;
+const ENV_NAME = /^[^=\0]+$/;
+
+/**
+ * Checks every field of a call that came over the wire: a runner trusts its gateway's identity,
+ * not its arithmetic. @throws CallError `invalid_call` naming the field, the value and what was expected
+ */
+export function validateCall(call: Call): void {
+  if (parseCallId(call.id) === undefined) throw bad("id", call.id, "26 characters of Crockford base32");
+  for (const [field, { min, max }] of Object.entries(LIMITS)) {
+    const value = call[field as keyof typeof LIMITS];
+    if (!Number.isInteger(value) || value < min || value > max) {
+      throw bad(field, value, `an integer from ${min} to ${max}`);
+    }
+  }
+  if (!IMAGE.test(call.image)) throw bad("image", call.image, "an image name");
+  if (call.tmpfsMiB > 0 && call.tmpfsMiB > call.memoryMiB) {
+    throw bad("tmpfsMiB", call.tmpfsMiB, `at most the memory of ${call.memoryMiB} MiB, since files there count as memory`);
+  }
+  for (const field of ["appId", "fnId"] as const) {
+    if (call[field] === "" || call[field].length > 255) throw bad(field, call[field], "1 to 255 characters");
+  }
+  for (const [name, value] of Object.entries(call.config)) {
+    if (!ENV_NAME.test(name)) throw bad("config", name, "names without '=' and NUL");
+    if (value.includes("\0")) throw bad(`config.${name}`, value, "a value without NUL");
+  }
+  checkExtensionLimits(call.extensions, call.callExtensions);
+}
+
+function bad(field: string, value: unknown, expected: string): CallError {
+  const shown = JSON.stringify(value)?.slice(0, 80);
+  return new CallError("invalid_call", `Cannot run the call: ${field} is ${shown}, expected ${expected}`);
+}

@@ -1,0 +1,45 @@
+import { pause, type Clock } from "../../../core/clock.ts";
+import type { ContainerExit } from "../driver.ts";
+import type { ContainerEngine, ExitWatch } from "./container-engine.ts";
+import { isGone } from "./docker-errors.ts";
+
+export interface ExitDependencies {
+  readonly engine: ContainerEngine;
+  readonly clock: Clock;
+  /** It is being removed: its end is ours, and not worth a second look. */
+  readonly leaving: AbortSignal;
+  /** It is removed: no news comes any more. */
+  readonly gone: AbortSignal;
+}
+
+const SIGKILLED = 137;
+const OOM_NEWS = { tries: 5, everyMs: 20 } as const;
+const REWATCH_MS = 1_000;
+
+/** How a container ended. Never rejects: where the daemon went away, it is asked again until it is back. */
+export async function watchExit(id: string, first: ExitWatch, dependencies: ExitDependencies): Promise<ContainerExit> {
+  const { engine, clock, gone } = dependencies;
+  let watch: ExitWatch | undefined = first;
+  while (!gone.aborted) {
+    try {
+      watch ??= await engine.watch(id, "not-running", gone);
+      const exitCode = await watch.ended;
+      return { exitCode, outOfMemory: await outOfMemory(id, exitCode, dependencies) };
+    } catch (error) {
+      if (isGone(error)) break;
+      watch = undefined;
+      await pause(clock, REWATCH_MS, gone);
+    }
+  }
+  // Somebody removed it before it had told anything.
+  return { exitCode: SIGKILLED, outOfMemory: false };
+}
+
+/** Reads the flag: an exit code of 137 is any SIGKILL. The daemon may hear of the memory after it heard of the end. */
+async function outOfMemory(id: string, exitCode: number, { engine, clock, leaving }: ExitDependencies): Promise<boolean> {
+  for (let left: number = OOM_NEWS.tries; ; left -= 1) {
+    if (await engine.outOfMemory(id)) return true;
+    if (exitCode !== SIGKILLED || left === 0 || leaving.aborted) return false;
+    await pause(clock, OOM_NEWS.everyMs, leaving);
+  }
+}

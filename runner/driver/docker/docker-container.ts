@@ -1,0 +1,109 @@
+import type { ContainerCreateOptions } from "dockerode";
+
+import { CallError } from "../../../core/call-error.ts";
+import { pause, type Clock } from "../../../core/clock.ts";
+import type { Log } from "../../../core/log.ts";
+import type { HotContainer } from "../driver.ts";
+import type { ContainerEngine } from "./container-engine.ts";
+import { watchExit } from "./container-exit.ts";
+import { readOutput, type OnLine } from "./output.ts";
+import { throwIfAborted, unlessAborted } from "./unless-aborted.ts";
+
+export interface StartDependencies {
+  readonly engine: ContainerEngine;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Takes what the container writes. Without it its stdout is not read at all. */
+  readonly onLine?: OnLine | undefined;
+}
+
+/** The end is told on one connection and the last output on another. */
+const LAST_NEWS_MS = 500;
+/** A create whose answer was lost may still be under way in the daemon. */
+const LOST_CREATE = { tries: 20, everyMs: 250 } as const;
+
+/** Creates a container and starts it. If that fails or is aborted, nothing is left of it. */
+export async function startContainer(
+  options: ContainerCreateOptions,
+  dependencies: StartDependencies,
+  signal: AbortSignal,
+): Promise<HotContainer> {
+  const { engine, log } = dependencies;
+  throwIfAborted(signal);
+  const id = await create(options, dependencies);
+  let container: HotContainer | undefined;
+  try {
+    throwIfAborted(signal);
+    container = await watched(id, dependencies);
+    await unlessAborted(engine.start(id), signal);
+    return container;
+  } catch (error) {
+    try {
+      await (container === undefined ? engine.remove(id) : container[Symbol.asyncDispose]());
+    } catch (failure) {
+      log.error("Container of a failed start is left behind until the next start", { container: id, error: failure });
+    }
+    throw error;
+  }
+}
+
+/** Watches a container that was not started yet: afterwards its end, or what it writes first, could be missed. */
+async function watched(id: string, { engine, clock, onLine }: StartDependencies): Promise<HotContainer> {
+  const leaving = new AbortController();
+  const gone = new AbortController();
+  const connection = await engine.attach(id, { stdout: onLine !== undefined, stderr: true });
+  const output = readOutput(connection, id, onLine);
+  const watch = await engine.watch(id, "next-exit", gone.signal).catch((error: unknown) => {
+    output.close();
+    throw error;
+  });
+  const ended = watchExit(id, watch, { engine, clock, leaving: leaving.signal, gone: gone.signal });
+  const exited = ended.finally(() => settled(output.ended, clock));
+
+  let removed: Promise<void> | undefined;
+  const remove = async () => {
+    leaving.abort();
+    try {
+      await engine.remove(id);
+      await settled(exited, clock);
+    } finally {
+      gone.abort();
+      output.close();
+    }
+  };
+  return { id, exited, stderrTail: output.stderrTail, [Symbol.asyncDispose]: () => (removed ??= remove()) };
+}
+
+async function create(options: ContainerCreateOptions, { engine, clock, log }: StartDependencies): Promise<string> {
+  try {
+    return await engine.create(options);
+  } catch (error) {
+    const name = options.name ?? "";
+    if (name !== "" && answerLost(error)) {
+      await removeLost(name, engine, clock).catch((failure: unknown) => {
+        log.error("Container of a lost create may be left behind until the next start", { name, error: failure });
+      });
+    }
+    throw error;
+  }
+}
+
+/** Whether the daemon may have created a container and not been able to say so. */
+function answerLost(error: unknown): boolean {
+  if (!(error instanceof CallError) || error.code !== "docker_unavailable") return false;
+  const { cause } = error;
+  return !(cause instanceof Error && "syscall" in cause && cause.syscall === "connect");
+}
+
+async function removeLost(name: string, engine: ContainerEngine, clock: Clock): Promise<void> {
+  for (let left = LOST_CREATE.tries; left > 0; left -= 1) {
+    if (await engine.remove(name)) return;
+    await pause(clock, LOST_CREATE.everyMs);
+  }
+}
+
+/** Resolves when `news` has come, or is overdue. */
+async function settled(news: Promise<unknown>, clock: Clock): Promise<void> {
+  const waiting = new AbortController();
+  await Promise.race([news, pause(clock, LAST_NEWS_MS, waiting.signal)]).finally(() => waiting.abort());
+}

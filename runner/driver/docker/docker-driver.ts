@@ -1,0 +1,91 @@
+import type { ContainerCreateOptions } from "dockerode";
+
+import { CallError } from "../../../core/call-error.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { Log } from "../../../core/log.ts";
+import type { ContainerPlace, Driver, HotContainer } from "../driver.ts";
+import { containerEngine } from "./container-engine.ts";
+import { containerOptions, type Installation } from "./container-options.ts";
+import { startContainer } from "./docker-container.ts";
+import type { Docker } from "./engine.ts";
+import type { Guard } from "./guard.ts";
+import { createImages, type ImageOptions } from "./images.ts";
+import type { OnLine } from "./output.ts";
+import { DEFAULT_SANDBOX, type Sandbox } from "./sandbox.ts";
+
+export type { ContainerCreateOptions };
+
+export interface DockerDriverOptions {
+  readonly docker: Docker;
+  readonly installation: Installation;
+  /** Has the last word on what the hooks made of a container's options. */
+  readonly guard: Guard;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sandbox?: Partial<Sandbox>;
+  readonly images?: ImageOptions;
+  /** Takes what containers write. Without it their stdout is not read at all. */
+  readonly onLine?: OnLine;
+}
+
+/** Runs functions in Docker containers. Disposing it removes those that are left. */
+export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCreateOptions> {
+  const { docker, installation, guard, clock, log, onLine } = options;
+  const sandbox = { ...DEFAULT_SANDBOX, ...options.sandbox };
+  const engine = containerEngine(docker, clock);
+  const images = createImages(docker, clock, options.images);
+  const nextNetwork = inTurn(sandbox.networks);
+  // What the driver itself asked for: the measure of what hooks may do, out of their reach.
+  const built = new WeakMap<ContainerPlace, ContainerCreateOptions>();
+  const running = new Set<HotContainer>();
+  const starting = new Set<Promise<HotContainer>>();
+  const closing = new AbortController();
+
+  const track = (container: HotContainer): HotContainer => {
+    const tracked = {
+      ...container,
+      async [Symbol.asyncDispose]() {
+        await container[Symbol.asyncDispose]();
+        running.delete(tracked);
+      },
+    };
+    running.add(tracked);
+    return tracked;
+  };
+
+  return {
+    name: "docker",
+    isolation: "container",
+    prepare: (task, { registryToken }, signal) =>
+      images.prepare(task.image, registryToken, AbortSignal.any([signal, closing.signal])),
+
+    options(task, place) {
+      const sources = { task, place, sandbox, installation, network: nextNetwork() };
+      built.set(place, containerOptions(sources));
+      return containerOptions(sources);
+    },
+
+    async start({ place, options: asked }, signal) {
+      const own = built.get(place);
+      if (own === undefined) throw new CallError("hook_failed", "A driver hook passed on another place than it was given");
+      const checked = guard.check(asked, own);
+      const either = AbortSignal.any([signal, closing.signal]);
+      const started = startContainer(checked, { engine, clock, log, onLine }, either).then(track);
+      starting.add(started);
+      return await started.finally(() => starting.delete(started));
+    },
+
+    async [Symbol.asyncDispose]() {
+      closing.abort(new CallError("shutting_down"));
+      images[Symbol.dispose]();
+      await Promise.allSettled(starting);
+      await Promise.all([...running].map((container) => container[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** One after the other, in a ring; empty where there is none. */
+function inTurn(networks: readonly string[]): () => string {
+  let next = 0;
+  return () => networks[next++ % networks.length] ?? "";
+}

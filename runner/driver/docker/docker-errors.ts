@@ -1,0 +1,70 @@
+import { CallError } from "../../../core/call-error.ts";
+import type { ErrorCode } from "../../../core/error-codes.ts";
+
+/** What was asked of the Engine when it failed. */
+export type EngineStep = "inspect the image" | "create the container" | "attach to the container" | EndStep;
+type EndStep = "start the container" | "wait for the container" | "inspect the container" | "remove the container" | "list the containers";
+
+/** An answer of the Engine that is no success, or no answer. */
+export interface EngineFailure {
+  /** The Engine's HTTP status, or undefined where none came. */
+  readonly status: number | undefined;
+  /** The Engine's own words, on one line. */
+  readonly message: string;
+}
+
+/** Reads what dockerode and node:http throw. */
+export function engineFailure(error: unknown): EngineFailure {
+  if (!(error instanceof Error)) return { status: undefined, message: String(error) };
+  const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : undefined;
+  const text = error.message.replace(/^\(HTTP code \d+\) .*? - /, "").replaceAll(/\s+/g, " ");
+  return { status, message: text.trim().slice(0, 500) };
+}
+
+export function isGone(error: unknown): boolean {
+  return engineFailure(error instanceof CallError ? error.cause : error).status === 404;
+}
+
+/** Lets a failed look-up of what is not there pass as undefined. */
+export function unlessGone(error: unknown): undefined {
+  if (!isGone(error)) throw error;
+}
+
+// What the Engine says of an image whose command cannot be run.
+const NOT_RUNNABLE = /no command specified|executable file not found|no such file or directory|permission denied|exec format error/i;
+
+/** The one place where the Engine's failures become call errors. */
+export function engineError(error: unknown, step: EngineStep): CallError {
+  if (error instanceof CallError) return error;
+  const { status, message } = engineFailure(error);
+  const fail = (code: ErrorCode, text: string) => new CallError(code, text, { cause: error });
+  if (status === undefined) return fail("docker_unavailable", `Docker cannot be reached to ${step}: ${message}`);
+  if (step === "create the container" && status === 404) {
+    return fail("server_busy", `Timed out - server too busy: the image was removed before its container was made: ${message}`);
+  }
+  if (/initialize logging driver|syslog-address/i.test(message)) {
+    return fail("syslog_unavailable", `Syslog Unavailable: ${message}`);
+  }
+  const starts = step === "create the container" || step === "start the container";
+  if (starts && status < 500 && NOT_RUNNABLE.test(message)) {
+    return fail("container_init_failed", `Container failed to initialize: its image cannot be run: ${message}`);
+  }
+  if (starts && status === 400) return fail("runner_internal", `Docker refused the container's options: ${message}`);
+  return fail("runner_internal", `Docker failed to ${step}: ${message}`);
+}
+
+/** A failed pull. The registry's own 4xx is kept, so that its caller sees a 401 or 404 for what it is. */
+export function pullError(error: unknown, image: string): CallError {
+  if (error instanceof CallError) return error;
+  const { status, message } = engineFailure(error);
+  if (status === undefined && isSocketError(error)) return engineError(error, "inspect the image");
+  const kept = status !== undefined && status >= 400 && status < 500 ? status : 502;
+  return new CallError("image_pull_failed", `Failed to pull image '${image}': ${message}`, {
+    status: kept,
+    cause: error,
+  });
+}
+
+function isSocketError(error: unknown): boolean {
+  return error instanceof Error && "code" in error;
+}

@@ -1,0 +1,75 @@
+import type { CallId, ExtensionMap, HeaderList } from "../../core/call.ts";
+import type { ContainerTask } from "../../core/container-task.ts";
+import type { Isolation } from "../../core/session/frames.ts";
+
+/** Starts containers. `Options` is what it creates one from, for instance dockerode's create options. */
+export interface Driver<Options = unknown> extends AsyncDisposable {
+  readonly name: string;
+  readonly isolation: Isolation;
+  /** Makes the image usable, pulling it if absent. @throws CallError `image_*`, `docker_unavailable` */
+  prepare(task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal): Promise<void>;
+  /** The options of one container: fresh, and the hooks' to change. */
+  options(task: ContainerTask, place: ContainerPlace): Options;
+  /** Creates and starts a container from what the hooks made of its options. The guard stands in here. */
+  readonly start: Start<Options>;
+}
+
+export interface ImageCredentials {
+  /** Bearer token for the registry, or empty. */
+  readonly registryToken: string;
+}
+
+/** What is this container's alone, and so in no key. */
+export interface ContainerPlace {
+  /** Unique on this machine. */
+  readonly id: string;
+  /** The directory of its socket, on the runner's side. */
+  readonly socketDirectory: string;
+}
+
+export interface ContainerStart<Options> {
+  /** What is to be run, with typed extensions. Read-only. */
+  readonly task: ContainerTask;
+  readonly place: ContainerPlace;
+  /** The driver's own create options: fresh for this container, yours to change. */
+  readonly options: Options;
+}
+
+export type Start<Options> = (start: ContainerStart<Options>, signal: AbortSignal) => Promise<HotContainer>;
+
+/** A started container. Disposing it ends it by force and resolves when nothing of it is left. */
+export interface HotContainer extends AsyncDisposable {
+  readonly id: string;
+  /** Resolves when its process has ended, however that came. */
+  readonly exited: Promise<ContainerExit>;
+  /** The last lines it wrote to stderr, at most 4 KiB. */
+  stderrTail(): string;
+}
+
+export interface ContainerExit {
+  readonly exitCode: number;
+  /** The kernel killed it for its memory: told by the driver's flag, never by exit code 137. */
+  readonly outOfMemory: boolean;
+}
+
+/** One call, as call hooks see it. */
+export interface HotCall {
+  readonly id: CallId;
+  readonly task: ContainerTask;
+  readonly extensions: ExtensionMap;
+  readonly callExtensions: ExtensionMap;
+  readonly headers: HeaderList;
+  readonly containerId: string;
+}
+
+/** Resolves when the call is over. */
+export type RunCall = (call: HotCall, signal: AbortSignal) => Promise<void>;
+
+/**
+ * An onion around every start, every call, or both; the first hook is the outermost and calls `next` once.
+ * What a start hook throws fails the start; what a call hook throws is the call's error and ends its container.
+ */
+export interface DriverHook<Options> {
+  readonly start?: (next: Start<Options>) => Start<Options>;
+  readonly call?: (next: RunCall) => RunCall;
+}

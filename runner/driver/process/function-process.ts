@@ -1,0 +1,74 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { constants } from "node:os";
+import type { Readable } from "node:stream";
+
+import { CallError } from "../../../core/call-error.ts";
+import { systemClock } from "../../../core/clock.ts";
+import { ERROR_CODES } from "../../../core/error-codes.ts";
+import type { ContainerExit, HotContainer } from "../driver.ts";
+import { StderrTail } from "../stderr-tail.ts";
+import type { ProcessOptions } from "./check-options.ts";
+import { endWithRunner } from "./end-with-runner.ts";
+
+type Child = ChildProcessByStdio<null, null, Readable>;
+
+// Only a process that left the group can hold stderr open for longer than its group lives.
+const LAST_WORDS_MS = 200;
+
+/** Starts a function in a process group of its own. @throws CallError `container_init_failed` */
+export async function startProcess(id: string, options: ProcessOptions): Promise<HotContainer> {
+  const { child, pid } = await spawnGroup(options);
+  const tail = new StderrTail();
+  child.stderr.on("data", (bytes: Buffer) => tail.push(bytes));
+  // Disposed once, and at the latest when the child is gone: later the number may be another group's.
+  const group = new DisposableStack();
+  group.use(endWithRunner(pid));
+  group.defer(() => killGroup(pid));
+  const exited = untilExited(child, group);
+  return {
+    id,
+    exited,
+    stderrTail: () => tail.text(),
+    async [Symbol.asyncDispose]() {
+      group.dispose();
+      await exited;
+    },
+  };
+}
+
+async function spawnGroup({ command, args, cwd, env }: ProcessOptions): Promise<{ child: Child; pid: number }> {
+  try {
+    const child = spawn(command, args, { cwd, env, detached: true, stdio: ["ignore", "ignore", "pipe"] });
+    await once(child, "spawn");
+    if (child.pid === undefined) throw new Error("it has no process id");
+    return { child, pid: child.pid };
+  } catch (cause) {
+    const what = `cannot start ${JSON.stringify(command)} in ${JSON.stringify(cwd)}`;
+    throw new CallError("container_init_failed", `${ERROR_CODES.container_init_failed.text}: ${what}`, { cause });
+  }
+}
+
+/** Resolves when the child is gone, what it started is killed, and the last of stderr is read. */
+function untilExited(child: Child, group: Disposable): Promise<ContainerExit> {
+  child.once("exit", () => {
+    group[Symbol.dispose]();
+    const cancel = systemClock.after(LAST_WORDS_MS, () => child.stderr.destroy());
+    child.once("close", cancel);
+  });
+  return new Promise((resolve) => {
+    child.once("close", (code: number | null, signal: NodeJS.Signals | null) => {
+      const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+      // Never known: without a limit of its own, nothing tells the kernel's kill for memory from another.
+      resolve({ exitCode, outOfMemory: false });
+    });
+  });
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nobody of the group is left.
+  }
+}

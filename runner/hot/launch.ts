@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+
+import { CallError } from "../../core/call-error.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { ContainerTask } from "../../core/container-task.ts";
+import type { Driver, HotContainer, ImageCredentials, Start } from "../driver/driver.ts";
+import { functionClient } from "./function-client.ts";
+import { Gate } from "./gate.ts";
+import type { HotFunction } from "./hot-function.ts";
+import type { SocketDirectories } from "./socket-directory.ts";
+import { watchSocket, type SocketWatch } from "./socket-ready.ts";
+
+export interface LaunchDependencies<Options> {
+  readonly driver: Driver<Options>;
+  /** The driver's start inside the operator's hooks. */
+  readonly start: Start<Options>;
+  readonly directories: SocketDirectories;
+  readonly clock: Clock;
+  readonly limits: LaunchLimits;
+}
+
+export interface LaunchLimits {
+  /** From the container's start to its socket. */
+  readonly initTimeoutMs: number;
+  readonly maxHeaderBytes: number;
+  /** Starts at the same time; more only add latency. */
+  readonly startsAtOnce: number;
+}
+
+/** Starts one container and waits until its function listens. @throws CallError, with nothing left behind */
+export type Launch = (task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal) => Promise<HotFunction>;
+
+export function createLaunch<Options>(dependencies: LaunchDependencies<Options>): Launch {
+  const { driver, start, directories, clock, limits } = dependencies;
+  const gate = new Gate(limits.startsAtOnce);
+
+  return async (task, credentials, signal) => {
+    const asked = clock.now();
+    await driver.prepare(task, credentials, signal);
+    using _turn = await gate.enter(signal);
+    const pulled = clock.now();
+
+    await using made = new AsyncDisposableStack();
+    const id = `kiln-${randomBytes(8).toString("hex")}`;
+    const directory = made.use(await directories.create(id));
+    // Armed before the start: a function may listen before the start returns.
+    using watch = watchSocket(directory.path);
+    const place = { id, socketDirectory: directory.path };
+    const container = made.use(await start({ task, place, options: driver.options(task, place) }, signal));
+    const started = clock.now();
+
+    const socketPath = await listening(container, watch, dependencies, signal);
+    const client = functionClient({ socketPath, maxHeaderBytes: limits.maxHeaderBytes });
+    made.defer(() => client.close());
+    const owned = made.move();
+    return {
+      task,
+      container,
+      client,
+      launchTimings: { pullMs: pulled - asked, startMs: started - pulled, initMs: clock.now() - started },
+      remove: () => owned.disposeAsync(),
+    };
+  };
+}
+
+/** The function's socket, or why it never came. */
+async function listening<O>(
+  container: HotContainer,
+  watch: SocketWatch,
+  { clock, limits: { initTimeoutMs } }: LaunchDependencies<O>,
+  signal: AbortSignal,
+): Promise<string> {
+  const waiting = new AbortController();
+  const giveUp = (reason: Error) => waiting.abort(reason);
+  const cancelTimer = clock.after(initTimeoutMs, () => giveUp(initTimeout(initTimeoutMs, container)));
+  const stopped = () => giveUp(new CallError("shutting_down"));
+  signal.addEventListener("abort", stopped, { once: true });
+  void container.exited.then(({ exitCode, outOfMemory }) => giveUp(initFailed(exitCode, outOfMemory, container)));
+  try {
+    return await watch.ready(waiting.signal);
+  } catch (error) {
+    if (waiting.signal.aborted) throw waiting.signal.reason;
+    throw CallError.from(error, "container_init_failed");
+  } finally {
+    cancelTimer();
+    signal.removeEventListener("abort", stopped);
+  }
+}
+
+function initTimeout(initTimeoutMs: number, container: HotContainer): CallError {
+  const code = "container_init_timeout";
+  return new CallError(code, `${new CallError(code).message}: no socket ${initTimeoutMs} ms after its start`, {
+    stderrTail: container.stderrTail(),
+  });
+}
+
+function initFailed(exitCode: number, outOfMemory: boolean, container: HotContainer): CallError {
+  const code = "container_init_failed";
+  const how = outOfMemory ? "it ran out of memory" : `it exited with code ${exitCode} before it listened`;
+  return new CallError(code, `${new CallError(code).message}: ${how}`, { stderrTail: container.stderrTail() });
+}

@@ -1,0 +1,119 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+import { type Log, silentLog } from "../../core/log.ts";
+import { findDeadHomes, OWNER_SOCKET } from "./dead-homes.ts";
+
+export interface SocketDirectoriesOptions {
+  /** Where the runner's own directory is made (`FN_IOFS_PATH`). */
+  readonly parent?: string | undefined;
+  /** Same for every start of one installation, so that a start finds what a dead one left. */
+  readonly installation: string;
+  /** Another one for every start of a runner. */
+  readonly bootId: string;
+  readonly log?: Log;
+}
+
+/** A directory for the socket of one container. Disposing it removes it with all that is in it. */
+export interface SocketDirectory extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** One runner's socket directories, below a directory of its own. Disposing it removes them all. */
+export interface SocketDirectories extends AsyncDisposable {
+  /** The id must not be guessable: nobody else can list the directories, but who knows a path can use it. */
+  create(containerId: string): Promise<SocketDirectory>;
+}
+
+// A unix socket's path has 108 bytes in the kernel, the last of them zero.
+const LONGEST_SOCKET_PATH = 107;
+const LONGEST_CONTAINER_ID = 24;
+// Fn's FDK for Go binds this beside lsnr.sock; no other library has a longer name.
+const LONGEST_SOCKET_NAME = "phonylsnr.sock";
+
+/**
+ * Opens the directory of this runner and removes those of dead runners of the same installation.
+ * @throws Error if `parent` cannot hold sockets
+ */
+export async function socketDirectories(options: SocketDirectoriesOptions): Promise<SocketDirectories> {
+  const { installation, bootId, log = silentLog } = options;
+  const parent = resolve(options.parent ?? tmpdir());
+  const prefix = `kiln-${shortHash(installation)}-`;
+  const home = join(parent, `${prefix}${shortHash(bootId)}`);
+  checkLength(parent, home);
+
+  for (const dead of await findDeadHomes(parent, prefix)) await removeHome(dead, log);
+  const owner = await openHome(parent, home);
+  return {
+    async create(containerId) {
+      if (!/^[\w-]+$/.test(containerId) || containerId.length > LONGEST_CONTAINER_ID) {
+        throw new TypeError(`Cannot name a socket directory "${containerId}": expected 1 to 24 letters and digits`);
+      }
+      const path = join(home, containerId);
+      await mkdir(path);
+      // The function's user is another one than ours. Not as mkdir's mode, which the umask would narrow.
+      await chmod(path, 0o777);
+      return { path, [Symbol.asyncDispose]: () => remove(path, log) };
+    },
+    async [Symbol.asyncDispose]() {
+      await removeHome(home, log);
+      await owner[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/**
+ * Makes the runner's directory with a listening socket in it: as long as that takes connections its runner lives,
+ * whatever became of process ids. It is moved into place only then, so that no other runner finds it without.
+ */
+async function openHome(parent: string, home: string): Promise<AsyncDisposable> {
+  await using made = new AsyncDisposableStack();
+  try {
+    const unfinished = await mkdtemp(join(parent, "kiln-new-"));
+    made.defer(() => rm(unfinished, { recursive: true, force: true }));
+    const owner = made.use(createServer((socket) => socket.destroy()));
+    await once(owner.listen(join(unfinished, OWNER_SOCKET)), "listening");
+    owner.unref();
+    // Containers' users pass through it and cannot see what else is there.
+    await chmod(unfinished, 0o711);
+    await rename(unfinished, home);
+    return made.move();
+  } catch (cause) {
+    const expected = "expected a directory that is writable, without another runner of this boot id";
+    throw new Error(`Cannot make socket directories in "${parent}" (FN_IOFS_PATH): ${expected}`, { cause });
+  }
+}
+
+/** The socket goes last: a removal that was cut short is then found by the next start. */
+async function removeHome(home: string, log: Log): Promise<void> {
+  const names = await readdir(home).catch(() => []);
+  for (const name of names) if (name !== OWNER_SOCKET) await remove(join(home, name), log);
+  await remove(home, log);
+}
+
+/** What cannot be removed is reported and left: a function must not be able to break its runner that way. */
+async function remove(path: string, log: Log): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 2 });
+  } catch (error) {
+    log.warn("Socket directory cannot be removed", { path, error });
+  }
+}
+
+function checkLength(parent: string, home: string): void {
+  const longest = join(home, "x".repeat(LONGEST_CONTAINER_ID), LONGEST_SOCKET_NAME);
+  const excess = Buffer.byteLength(longest) - LONGEST_SOCKET_PATH;
+  if (excess <= 0) return;
+  throw new Error(
+    `Cannot use "${parent}" for sockets (FN_IOFS_PATH): a socket's path has at most ${LONGEST_SOCKET_PATH} bytes, ` +
+      `so this one must have at most ${Buffer.byteLength(parent) - excess}`,
+  );
+}
+
+function shortHash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 8);
+}

@@ -1,0 +1,95 @@
+import { type FSWatcher, watch } from "node:fs";
+import { lstat, readlink } from "node:fs/promises";
+import { basename, join } from "node:path";
+
+import { CallError } from "../../core/call-error.ts";
+import { type Clock, pause, systemClock } from "../../core/clock.ts";
+import { LISTENER } from "../../core/container-task.ts";
+import { ERROR_CODES } from "../../core/error-codes.ts";
+
+/** Watches a container's socket directory until it is disposed. */
+export interface SocketWatch extends Disposable {
+  /**
+   * Resolves with the path to dial once the function listens; call it after the container's start.
+   * @throws CallError `container_init_failed` for anything but a socket, or the signal's reason
+   */
+  ready(signal: AbortSignal): Promise<string>;
+}
+
+const SOCKET_NAME = basename(LISTENER);
+// Where a watch cannot be had, or misses something: Deno arms it only after some milliseconds.
+const LOOK_AGAIN_MS = 50;
+
+/** Arms the watch. To be called before the start, so that no socket appears unseen. */
+export function watchSocket(directory: string, clock: Clock = systemClock): SocketWatch {
+  let woken = new AbortController();
+  const watcher = watchDirectory(directory, () => woken.abort());
+  return {
+    async ready(signal) {
+      for (;;) {
+        signal.throwIfAborted();
+        // Before the look, so that a change during it is not lost.
+        woken = new AbortController();
+        const path = await findSocket(directory);
+        if (path !== undefined) return path;
+        await pause(clock, LOOK_AGAIN_MS, AbortSignal.any([signal, woken.signal]));
+      }
+    },
+    [Symbol.dispose]: () => watcher?.close(),
+  };
+}
+
+function watchDirectory(directory: string, changed: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(directory, (_event, name) => {
+      // A function that litters its directory must not keep us busy.
+      if (name === SOCKET_NAME || name === null) changed();
+    });
+    return watcher.on("error", () => {});
+  } catch (error) {
+    // The machine's watches are used up, by editors for instance: looking again has to do.
+    if (error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EMFILE")) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/**
+ * The socket's path, or undefined while nothing is there. The function made what is there, and dialling follows
+ * links: only one to a neighbour is let through. Fn's libraries link to a socket that already listens, so a
+ * dangling link is a mistake and not a beginning.
+ */
+async function findSocket(directory: string): Promise<string | undefined> {
+  const path = join(directory, SOCKET_NAME);
+  const found = await kindOf(path);
+  if (found === "nothing") return undefined;
+  if (found === "a socket") return path;
+  if (found !== "a link") throw unusable(found);
+  const target = await readlink(path).catch(() => "");
+  const shown = `a link to ${JSON.stringify(target.slice(0, 100))}`;
+  if (target === "" || target.includes("/")) throw unusable(shown);
+  const linked = await kindOf(join(directory, target));
+  if (linked !== "a socket") throw unusable(`${shown}, and that is ${linked}`);
+  // Not the target's path, which the function could make too long to dial.
+  return path;
+}
+
+type Kind = "nothing" | "a socket" | "a link" | "a directory" | "a plain file" | "a special file";
+
+async function kindOf(path: string): Promise<Kind> {
+  const stat = await lstat(path).catch(() => undefined);
+  if (stat === undefined) return "nothing";
+  if (stat.isSocket()) return "a socket";
+  if (stat.isSymbolicLink()) return "a link";
+  if (stat.isDirectory()) return "a directory";
+  return stat.isFile() ? "a plain file" : "a special file";
+}
+
+function unusable(found: string): CallError {
+  const expected = "expected a socket, or a link to one by its bare name in the same directory";
+  return new CallError(
+    "container_init_failed",
+    `${ERROR_CODES.container_init_failed.text}: ${SOCKET_NAME} is ${found}; ${expected}`,
+  );
+}

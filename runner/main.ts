@@ -1,0 +1,132 @@
+import { randomBytes } from "node:crypto";
+import { availableParallelism, hostname } from "node:os";
+import process from "node:process";
+
+import { systemClock } from "../core/clock.ts";
+import type { Settings } from "../core/config.ts";
+import type { Log } from "../core/log.ts";
+import { createMetrics } from "../core/metrics.ts";
+import { loadPki } from "../core/pki.ts";
+import { functions, loadPolicyFile } from "../core/policy-file.ts";
+import { runService, type Running, type ServiceInput } from "../core/service.ts";
+import { VERSION } from "../core/version.ts";
+import type { RunnerOverrider } from "./calls/call-run.ts";
+import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
+import { openDocker } from "./driver/docker/open.ts";
+import { processDriver } from "./driver/process/process-driver.ts";
+import { socketDirectories } from "./hot/socket-directory.ts";
+import { machineResources } from "./machine.ts";
+import { serveRunner } from "./rpc/server.ts";
+import { createRunner, type RunnerIdentity, type RunnerLimits } from "./runner.ts";
+import { RUNNER_SETTINGS } from "./settings.ts";
+
+type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
+
+const OPTIONS = {
+  hooks: "TypeScript or JavaScript file that exports startHooks, callHooks or runnerOverriders",
+  guard: "YAML file of what hooks may ask for beyond the guard's own table",
+};
+
+await runService(
+  {
+    usage: "node runner/main.ts [--hooks FILE] [--guard FILE]",
+    settings: RUNNER_SETTINGS,
+    options: OPTIONS,
+    start: startRunner,
+  },
+  process,
+  process.env,
+);
+
+async function startRunner(input: ServiceInput<typeof RUNNER_SETTINGS, keyof typeof OPTIONS>): Promise<Running> {
+  const { settings, options, log } = input;
+  const bootId = randomBytes(8).toString("hex");
+  const runnerId = settings.FN_RUNNER_ID || `${hostname()}-${settings.FN_GRPC_PORT}`;
+  const identity = { runnerId, bootId, version: VERSION };
+  if (settings.FN_DRIVER === "docker") {
+    const driver = await openDocker(settings, identity, options.guard, log);
+    return serve(driver, identity, input);
+  }
+  return serve(processDriver({ functionsDirectory: settings.FN_PROCESS_FUNCTIONS }), identity, input);
+}
+
+async function serve<Options>(
+  driver: Driver<Options>,
+  identity: RunnerIdentity,
+  { settings, options, log }: ServiceInput<typeof RUNNER_SETTINGS, keyof typeof OPTIONS>,
+): Promise<Running> {
+  await using made = new AsyncDisposableStack();
+  made.use(driver);
+  const { hooks, overriders } = await loadHooks<Options>(options.hooks);
+  const pki = await loadPki({
+    cert: settings.FN_NODE_CERT,
+    key: settings.FN_NODE_CERT_KEY,
+    ca: settings.FN_NODE_CERT_AUTHORITY,
+  });
+  const directories = await socketDirectories({
+    parent: settings.FN_IOFS_PATH || undefined,
+    installation: `${settings.FN_INSTALLATION_ID}/${identity.runnerId}`,
+    bootId: identity.bootId,
+    log,
+  });
+  made.use(directories);
+  const runner = createRunner({
+    identity,
+    driver,
+    hooks,
+    overriders,
+    resources: machineResources({
+      maxMemoryBytes: settings.FN_MAX_TOTAL_MEMORY_BYTES,
+      maxCpuMillis: settings.FN_MAX_TOTAL_CPU_MCPUS,
+    }),
+    directories,
+    limits: limitsOf(settings),
+    host: { clock: systemClock, log, metrics: createMetrics() },
+  });
+  const server = await serveRunner({
+    runner,
+    pki,
+    gatewayIdentities: settings.FN_GATEWAY_IDENTITIES,
+    host: settings.FN_BIND,
+    port: settings.FN_GRPC_PORT,
+    log,
+  });
+  announce(log, identity, driver, settings);
+  // From here on the runner owns the driver and the directories.
+  made.move();
+  return {
+    address: `${server.host}:${server.port}`,
+    hurry: () => runner.hurry(),
+    async [Symbol.asyncDispose]() {
+      await runner[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function loadHooks<Options>(
+  path: string | undefined,
+): Promise<{ hooks: readonly DriverHook<Options>[]; overriders: readonly RunnerOverrider[] }> {
+  if (path === undefined) return { hooks: [], overriders: [] };
+  const { startHooks, callHooks, runnerOverriders } = await loadPolicyFile(path, {
+    startHooks: functions<(next: Start<Options>) => Start<Options>>(),
+    callHooks: functions<(next: RunCall) => RunCall>(),
+    runnerOverriders: functions<RunnerOverrider>(),
+  });
+  const hooks = [...startHooks.map((start) => ({ start })), ...callHooks.map((call) => ({ call }))];
+  return { hooks, overriders: runnerOverriders };
+}
+
+function limitsOf(settings: RunnerSettings): RunnerLimits {
+  return {
+    initTimeoutMs: settings.FN_HOT_START_TIMEOUT_MSECS,
+    maxHeaderBytes: settings.FN_MAX_HDR_RESPONSE_SIZE,
+    startsAtOnce: settings.FN_MAX_CONCURRENT_STARTS || 2 * availableParallelism(),
+    maxResponseBytes: settings.FN_MAX_RESPONSE_SIZE,
+    drainMs: settings.FN_DRAIN_MSECS,
+  };
+}
+
+function announce(log: Log, { runnerId }: RunnerIdentity, driver: { name: string; isolation: string }, settings: RunnerSettings): void {
+  log.info("Runner serves", { runner: runnerId, driver: driver.name, isolation: driver.isolation, bind: settings.FN_BIND });
+}

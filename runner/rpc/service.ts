@@ -1,0 +1,88 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+
+import { Bell } from "../../core/bell.ts";
+import type { Log } from "../../core/log.ts";
+import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
+import type { Runner } from "../runner.ts";
+import { invokeOnce } from "./invoke.ts";
+import { ProtocolError, RunnerSession } from "./session.ts";
+import { fromRequest, toCapacity, toIsolation, toResponse } from "./wire.ts";
+
+/** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
+const MESSAGE_BYTES = 128 * 1024;
+
+/** The runner's Connect routes. */
+export function runnerRoutes(runner: Runner, log: Log): (router: ConnectRouter) => void {
+  return (router) =>
+    router.service(pb.RunnerService, {
+      engage: (requests, context) => engage(runner, requests, context, log),
+      invoke: (request, context) => invokeOnce(runner, request, context.signal),
+      status: () => status(runner),
+    });
+}
+
+async function* engage(
+  runner: Runner,
+  requests: AsyncIterable<pb.EngageRequest>,
+  context: HandlerContext,
+  log: Log,
+): AsyncGenerator<pb.EngageResponse> {
+  const bell = new Bell();
+  let failure: unknown;
+  const session: RunnerSession = new RunnerSession({
+    wake: () => bell.ring(),
+    hello: (gatewayId, version) => log.info("Gateway connected", { gateway: gatewayId, version }),
+    offer: (offered, port) => runner.offer(offered, port),
+  });
+  const leave = runner.observe(session);
+  const close = () => session.lost();
+  context.signal.addEventListener("abort", close, { once: true });
+  const reading = read(requests, session).catch((error: unknown) => {
+    failure = error;
+    session.lost();
+  });
+  try {
+    session.hello(runner.hello());
+    if (runner.status().draining) session.draining();
+    while (!session.over) {
+      const frames = session.take(MESSAGE_BYTES);
+      if (frames.length > 0) yield toResponse(frames);
+      else if (session.idle) await bell.heard();
+    }
+  } finally {
+    context.signal.removeEventListener("abort", close);
+    leave();
+    session.lost();
+    bell.ring();
+    await reading;
+  }
+  if (failure instanceof ProtocolError) {
+    log.warn("Gateway broke the protocol", { reason: failure });
+    throw new ConnectError(failure.message, Code.InvalidArgument);
+  }
+}
+
+async function read(requests: AsyncIterable<pb.EngageRequest>, session: RunnerSession): Promise<void> {
+  for await (const message of requests) {
+    if (session.over) return;
+    session.receive(fromRequest(message));
+  }
+  session.lost();
+}
+
+function status(runner: Runner): pb.StatusResponse {
+  const { draining, active, received, handled } = runner.status();
+  const { runnerId, bootId, version, isolation, capacity } = runner.hello();
+  return create(pb.StatusResponseSchema, {
+    runnerId,
+    bootId,
+    version,
+    isolation: toIsolation(isolation),
+    draining,
+    active,
+    received: BigInt(received),
+    handled: BigInt(handled),
+    capacity: toCapacity(capacity),
+  });
+}

@@ -1,0 +1,218 @@
+import type { CallError } from "../../core/call-error.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
+import type {
+  CallNumber,
+  Capacity,
+  Finish,
+  GatewayFrame,
+  OfferedCall,
+  RefusalScope,
+  ResponseHead,
+  RunnerFrame,
+  RunnerHello,
+} from "../../core/session/frames.ts";
+import { Outbox } from "../../core/session/outbox.ts";
+import { DEFAULT_WINDOWS, ReceiveWindows, type WindowLimits } from "../../core/session/receive-windows.ts";
+
+/** What the runner hears of a call it was offered. Nothing more comes after `cancel`. */
+export interface OfferedCallHandler {
+  /** The gateway lets a call run that was pending. */
+  start(): void;
+  data(bytes: Uint8Array, end: boolean): void;
+  /** All that was written of the response is on its way. */
+  drained(): void;
+  /** The gateway no longer wants the call, or is gone. It still wants to hear the end. */
+  cancel(code: ErrorCode): void;
+}
+
+/** What the runner says of a call. The last is `refuse` or `finish`; after it nothing is sent. */
+export interface CallPort {
+  refuse(reason: CallError, scope: RefusalScope): void;
+  pending(phase: string): void;
+  /** The call has a container: it runs now, or at `start` if it was pending. */
+  accept(containerId: string): void;
+  head(head: ResponseHead): void;
+  /** False: write no more until `drained`. */
+  write(bytes: Uint8Array): boolean;
+  /** The request bytes have left memory. */
+  consumed(bytes: number): void;
+  finish(finish: Finish): void;
+}
+
+export interface RunnerSessionEvents {
+  /** There is something to take. */
+  wake(): void;
+  hello(gatewayId: string, version: string): void;
+  offer(offered: OfferedCall, port: CallPort): OfferedCallHandler;
+}
+
+/** The gateway sent what the protocol does not allow; the session cannot go on. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+}
+
+interface OpenCall {
+  handler: OfferedCallHandler;
+  /** The request body has not ended. */
+  receiving: boolean;
+  phase: "offered" | "pending" | "waiting" | "running";
+  cancelled: boolean;
+}
+
+/** The runner's end of a session: hands offers to the runner and its answers to the gateway. No I/O and no timer. */
+export class RunnerSession {
+  readonly #events: RunnerSessionEvents;
+  readonly #calls = new Map<CallNumber, OpenCall>();
+  readonly #outbox: Outbox<RunnerFrame>;
+  readonly #windows: ReceiveWindows;
+  #lastNumber = 0;
+  #greeted = false;
+  #over = false;
+
+  constructor(events: RunnerSessionEvents, limits: WindowLimits = DEFAULT_WINDOWS) {
+    this.#events = events;
+    this.#outbox = new Outbox<RunnerFrame>(events.wake, (call) => this.#calls.get(call)?.handler.drained());
+    this.#windows = new ReceiveWindows(limits, (call, bytes) => this.#outbox.control({ type: "credit", call, bytes }));
+  }
+
+  hello(hello: RunnerHello): void {
+    this.#outbox.control({ type: "hello", hello });
+  }
+
+  capacity(capacity: Capacity): void {
+    this.#outbox.control({ type: "capacity", capacity });
+  }
+
+  draining(): void {
+    this.#outbox.control({ type: "draining" });
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Calls that have not ended. */
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  get idle(): boolean {
+    return this.#outbox.empty;
+  }
+
+  take(budgetBytes: number): RunnerFrame[] {
+    return this.#outbox.take(budgetBytes);
+  }
+
+  /** @throws ProtocolError on a frame that cannot come now */
+  receive(frames: readonly GatewayFrame[]): void {
+    for (const frame of frames) {
+      if (!this.#greeted && frame.type !== "hello") throw new ProtocolError(`Gateway sent "${frame.type}" before "hello"`);
+      if (frame.type === "hello") this.#hello(frame.gatewayId, frame.version);
+      else if (frame.type === "offer") this.#offer(frame.call, frame.offer);
+      else this.#ofCall(frame);
+    }
+  }
+
+  /** The connection is gone: every call is cancelled, and what it says from now on goes nowhere. */
+  lost(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const open = [...this.#calls.values()];
+    for (const call of this.#calls.keys()) this.#release(call);
+    for (const call of open) if (!call.cancelled) call.handler.cancel("runner_lost");
+    this.#events.wake();
+  }
+
+  #hello(gatewayId: string, version: string): void {
+    if (this.#greeted) throw new ProtocolError('Gateway sent "hello" twice');
+    this.#greeted = true;
+    this.#events.hello(gatewayId, version);
+  }
+
+  #offer(call: CallNumber, offered: OfferedCall): void {
+    if (call <= this.#lastNumber) throw new ProtocolError(`Gateway used call number ${call} again`);
+    this.#lastNumber = call;
+    this.#outbox.open(call, offered.responseCredit);
+    // The handler may answer at once, so the call must be open before it is told.
+    const open: OpenCall = { handler: UNBORN, receiving: !offered.end, phase: "offered", cancelled: false };
+    this.#calls.set(call, open);
+    open.handler = this.#events.offer(offered, this.#port(call));
+  }
+
+  #ofCall(frame: Exclude<GatewayFrame, { type: "hello" | "offer" }>): void {
+    if (frame.call > this.#lastNumber) {
+      throw new ProtocolError(`Gateway sent "${frame.type}" for call ${frame.call}, never offered`);
+    }
+    const open = this.#calls.get(frame.call);
+    // The answer may still be on its way out after the call has ended here.
+    if (frame.type === "credit") return this.#outbox.credit(frame.call, frame.bytes);
+    if (frame.type === "cancel") this.#outbox.cut(frame.call);
+    // Other frames that were under way when the call ended are late, not wrong.
+    if (open === undefined || open.cancelled) return;
+    switch (frame.type) {
+      case "start":
+        if (open.phase !== "waiting") throw new ProtocolError(`Gateway sent "start" for a call that is ${open.phase}`);
+        open.phase = "running";
+        return open.handler.start();
+      case "data":
+        return this.#data(open, frame.call, frame.bytes, frame.end);
+      case "cancel":
+        open.cancelled = true;
+        return open.handler.cancel(frame.code);
+    }
+  }
+
+  #data(open: OpenCall, call: CallNumber, bytes: Uint8Array, end: boolean): void {
+    if (!open.receiving) throw new ProtocolError(`Gateway sent data after the end of call ${call}'s body`);
+    if (bytes.length > 0 && !this.#windows.received(call, bytes.length)) {
+      throw new ProtocolError(`Gateway sent more of call ${call} than it had credit for`);
+    }
+    open.receiving = !end;
+    open.handler.data(bytes, end);
+  }
+
+  #port(call: CallNumber): CallPort {
+    const open = () => this.#calls.get(call);
+    const control = (frame: RunnerFrame) => {
+      if (open() !== undefined) this.#outbox.control(frame);
+    };
+    return {
+      refuse: (reason, scope) => {
+        control({ type: "refused", call, code: reason.code, message: reason.message, scope });
+        this.#release(call);
+      },
+      pending: (phase) => {
+        const one = open();
+        if (one !== undefined) one.phase = "pending";
+        control({ type: "pending", call, phase });
+      },
+      accept: (containerId) => {
+        const one = open();
+        if (one === undefined) return;
+        one.phase = one.phase === "pending" ? "waiting" : "running";
+        control({ type: "accepted", call, containerId });
+        if (one.receiving) control({ type: "credit", call, bytes: this.#windows.open(call) });
+      },
+      head: (head) => control({ type: "head", call, head }),
+      write: (bytes) => this.#outbox.write(call, bytes),
+      consumed: (bytes) => this.#windows.consumed(call, bytes),
+      finish: (finish) => {
+        if (open() === undefined) return;
+        this.#windows.close(call);
+        this.#calls.delete(call);
+        // A failure need not wait for the client to read what came before it.
+        if (!finish.ok) this.#outbox.cut(call);
+        this.#outbox.end(call, { type: "finished", call, finish });
+      },
+    };
+  }
+
+  #release(call: CallNumber): void {
+    this.#calls.delete(call);
+    this.#outbox.close(call);
+    this.#windows.close(call);
+  }
+}
+
+const UNBORN: OfferedCallHandler = { start() {}, data() {}, drained() {}, cancel() {} };

@@ -1,0 +1,41 @@
+import { choice, flag, integer, text, words } from "../core/config.ts";
+
+/** Every setting of a runner. `--help` and the README's table are printed from it. */
+export const RUNNER_SETTINGS = {
+  FN_BIND: text("127.0.0.1", "Address to listen on"),
+  FN_GRPC_PORT: integer(9190, "Port for gateways; 0 takes a free one", { max: 65_535 }),
+  FN_RUNNER_ID: text("", "Name of this runner in logs and placements; by default the host's name and the port"),
+  FN_GATEWAY_IDENTITIES: words(["kiln-gateway"], "Names of gateways that may connect, as their certificates say them"),
+  FN_NODE_CERT: text("", "PEM file of this runner's certificate"),
+  FN_NODE_CERT_KEY: text("", "PEM file of its key"),
+  FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose gateways are believed"),
+  FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
+  FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),
+
+  FN_DRIVER: choice(["docker", "process"], "docker", "What runs functions; process has no isolation and no limits"),
+  DOCKER_HOST: text("unix:///var/run/docker.sock", "Where the Docker Engine listens: unix:// or tcp://"),
+  FN_INSTALLATION_ID: text("default", "Names what belongs together: leftovers of the same installation and runner are removed"),
+  FN_DOCKER_NETWORKS: words([], "Docker networks for containers; by default the engine's bridge"),
+  FN_PROCESS_FUNCTIONS: text("examples/functions", "Directory of the process driver's function directories"),
+
+  FN_MAX_TOTAL_MEMORY_BYTES: integer(0, "Most memory that containers may book, bytes; 0 takes what the machine has"),
+  FN_MAX_TOTAL_CPU_MCPUS: integer(0, "Most CPU that containers may book, thousandths of a core; 0 takes all cores"),
+  FN_TMPFS_DEFAULT_MB: integer(64, "Size of /tmp where the function says none, never over its memory", { min: 1 }),
+  FN_MAX_TMPFS_INODES: integer(0, "Most files in /tmp; 0 leaves it to the kernel"),
+  FN_DISABLE_READONLY_ROOTFS: flag(false, "Lets functions write to their root filesystem"),
+  FN_MAX_PIDS: integer(50, "Most processes and threads of a container", { min: 1 }),
+  FN_MAX_OPEN_FILES: integer(350, "Most open files of a process", { min: 1 }),
+  FN_MAX_LOCKED_MEMORY: integer(65_536, "Most locked memory of a process, bytes"),
+  FN_MAX_PENDING_SIGNALS: integer(5_000, "Most queued signals"),
+  FN_MAX_MESSAGE_QUEUE: integer(819_200, "Most bytes in POSIX message queues"),
+  FN_IMAGE_ENABLE_VOLUME: flag(false, "Allows images that declare a VOLUME"),
+
+  FN_HOT_PULL_TIMEOUT_MSECS: integer(600_000, "Longest pull of an image", { min: 1 }),
+  FN_HOT_START_TIMEOUT_MSECS: integer(5_000, "Longest time from a container's start to its socket", { min: 1 }),
+  FN_MAX_CONCURRENT_STARTS: integer(0, "Containers started at the same time; 0 takes twice the cores"),
+  FN_MAX_RESPONSE_SIZE: integer(0, "Largest response body, bytes; 0 sets no limit"),
+  FN_MAX_HDR_RESPONSE_SIZE: integer(1_048_576, "Largest response headers, bytes", { min: 1_024 }),
+  FN_DRAIN_MSECS: integer(30_000, "How long running calls may go on once the runner is told to stop"),
+  FN_IOFS_PATH: text("", "Parent of the containers' socket directories; by default the system's temporary directory"),
+  FN_IOFS_DOCKER_PATH: text("", "The same directory as the Docker host sees it, where the runner is in a container"),
+} as const;

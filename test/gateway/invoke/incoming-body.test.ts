@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import type { InvokeLimits } from "../../../gateway/invoke/limits.ts";
+import { errorBody } from "../../../kiln/testing/error-body.ts";
+import { answers, echoes, readBody, runs, someTurns, type Behaviour } from "../../../kiln/testing/fake-runner.ts";
+import { gatewayFor } from "../../../kiln/testing/gateway-for.ts";
+import { VirtualClock } from "../../../kiln/testing/virtual-clock.ts";
+
+const KIB = 1_024;
+
+/** A request body that a test writes piece by piece. */
+function written() {
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const stream = new ReadableStream<Uint8Array>({ start: (own) => void (controller = own) });
+  return {
+    init: { body: stream, duplex: "half" } satisfies RequestInit,
+    write: (bytes: number) => controller?.enqueue(Buffer.alloc(bytes, "x")),
+    end: () => controller?.close(),
+    fail: () => controller?.error(new Error("connection lost")),
+  };
+}
+
+function post(behaviour: Behaviour, limits: Partial<InvokeLimits> = {}) {
+  return gatewayFor(behaviour, { limits });
+}
+
+describe("a request body", () => {
+  it("is whole where it came at once", async () => {
+    const { invoke, runner } = post(answers(""));
+
+    await invoke({ body: "x".repeat(100) });
+    await invoke();
+    await invoke({ body: "x".repeat(100), headers: { "Content-Length": "100" } });
+
+    for (const [i, size] of [100, 0, 100].entries()) {
+      const body = runner.offered[i]?.body();
+      assert.ok(body !== undefined && "whole" in body);
+      assert.equal(body.whole.length, size);
+    }
+  });
+
+  it("is offered with its first bytes, at most 64 KiB, and read on as the runner asks", async () => {
+    const body = written();
+    const { invoke, runner } = post(echoes);
+
+    body.write(10);
+    const answer = invoke(body.init);
+    await someTurns();
+    const offered = runner.offered[0]?.body();
+    assert.ok(offered !== undefined && "stream" in offered, "offered before its end came");
+    assert.equal(offered.stream.first.length, 10);
+    body.write(100 * KIB);
+    body.end();
+
+    assert.equal((await (await answer).arrayBuffer()).byteLength, 10 + 100 * KIB);
+  });
+
+  it("keeps what is over 64 KiB for the rest", async () => {
+    const body = written();
+    const { invoke, runner } = post(echoes);
+
+    body.write(100 * KIB);
+    body.write(1);
+    body.end();
+    const answer = await invoke(body.init);
+
+    assert.equal((await answer.arrayBuffer()).byteLength, 100 * KIB + 1);
+    const offered = runner.offered[0]?.body();
+    assert.ok(offered !== undefined && "stream" in offered);
+    assert.equal(offered.stream.first.length, 64 * KIB);
+  });
+
+  it("is read once beyond its first bytes", async () => {
+    const body = written();
+    const { invoke, runner } = post(echoes);
+
+    body.write(65 * KIB);
+    body.end();
+    await (await invoke(body.init)).arrayBuffer();
+
+    const offered = runner.offered[0]?.body();
+    assert.ok(offered !== undefined && "stream" in offered);
+    assert.throws(() => offered.stream.rest(), /twice/);
+  });
+
+  it("that is declared too big is refused before anything, by both sizes", async () => {
+    const { app } = post(answers(""), { maxRequestBytes: 50 });
+
+    const response = await app.request("/invoke/unknown", { method: "POST", body: "x", headers: { "Content-Length": "100" } });
+
+    assert.equal(response.status, 413);
+    const { message, code } = await errorBody(response);
+    assert.equal(message, "Request content too big: 100 bytes, the most is 50");
+    assert.equal(code, "request_too_big");
+  });
+
+  it("that turns out too big before it is offered is refused", async () => {
+    const { invoke, runner } = post(answers(""), { maxRequestBytes: 50 });
+
+    const response = await invoke({ body: "x".repeat(51) });
+
+    assert.equal(response.status, 413);
+    assert.equal(runner.offered.length, 0);
+  });
+
+  it("that turns out too big on its way ends the call with 413, where nothing is committed", async () => {
+    const body = written();
+    const failures: unknown[] = [];
+    const { invoke, runner } = post(
+      runs(async (_sink, call) => readBody(call).then(() => {}, (error) => void failures.push(error.code))),
+      { maxRequestBytes: 80 * KIB },
+    );
+
+    body.write(70 * KIB);
+    const answer = invoke(body.init);
+    await someTurns();
+    assert.equal(runner.offered.length, 1);
+    body.write(20 * KIB);
+    const response = await answer;
+
+    assert.equal(response.status, 413);
+    assert.match((await errorBody(response)).message, /the most is 81920/);
+    assert.deepEqual(failures, ["request_too_big"]);
+    assert.equal(runner.signals[0]?.aborted, true);
+  });
+
+  it("has no limit by default", async () => {
+    const { invoke } = post(echoes);
+
+    const response = await invoke({ body: Buffer.alloc(3 * KIB * KIB) });
+
+    assert.equal((await response.arrayBuffer()).byteLength, 3 * KIB * KIB);
+  });
+
+  it("that breaks off ends the call", async () => {
+    const body = written();
+    const early = written();
+    const { invoke } = post(runs((_sink, call) => readBody(call).then(() => {}, () => {})));
+
+    early.fail();
+    const refused = await invoke(early.init);
+    body.write(1);
+    const answer = invoke(body.init);
+    await someTurns();
+    body.fail();
+
+    assert.equal((await errorBody(refused)).code, "request_body_unreadable");
+    assert.equal(refused.status, 400);
+    assert.equal((await errorBody(await answer)).code, "request_body_unreadable");
+  });
+
+  it("that does not come is waited for only so long", async () => {
+    const clock = new VirtualClock();
+    const body = written();
+    const { invoke, runner } = gatewayFor(answers(""), { clock, limits: { bodyReadTimeoutMs: 1_000 } });
+
+    const answer = invoke(body.init);
+    await someTurns();
+    clock.advance(1_000);
+    const response = await answer;
+
+    assert.equal(response.status, 408);
+    assert.match((await errorBody(response)).message, /did not come within 1000 ms/);
+    assert.equal(runner.offered.length, 0);
+  });
+});

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { systemClock } from "../../../core/clock.ts";
+import { createLog, silentLog } from "../../../core/log.ts";
+import type { PkiData } from "../../../core/pki.ts";
+import { mtlsRunnerFactory, type MtlsRunnerOptions } from "../../../gateway/runnerpool/mtls-runner.ts";
+import { createAuthority, issue } from "../../../kiln/pki.ts";
+import { callFor } from "../../../kiln/testing/call-for.ts";
+import { collectedCall } from "../../../kiln/testing/collected-call.ts";
+import { processRunner, served, type ServedRunner } from "../../../kiln/testing/process-runner.ts";
+
+const DAY_MS = 86_400_000;
+const authority = await createAuthority({ nowMs: Date.now() - 9 * DAY_MS });
+const other = await createAuthority();
+const runnerPki = await issue(authority, { name: "kiln-runner", role: "runner" });
+const gatewayPki = await issue(authority, { name: "kiln-gateway", role: "gateway" });
+
+const OPTIONS: MtlsRunnerOptions = {
+  gatewayId: "test",
+  version: "0",
+  allowNoIsolation: true,
+  dialTimeoutMs: 2_000,
+  drainMs: 1_000,
+  clock: systemClock,
+  log: silentLog,
+};
+
+function connect(
+  { address }: Pick<ServedRunner, "address">,
+  { name = "kiln-runner", pki = gatewayPki, ...options }: { name?: string; pki?: PkiData } & Partial<MtlsRunnerOptions> = {},
+) {
+  return mtlsRunnerFactory({ ...OPTIONS, ...options })(address, name, pki);
+}
+
+const never = new AbortController().signal;
+
+async function tryHello(runner: ReturnType<typeof connect>, signal = never) {
+  const { runnerCall, answer } = collectedCall(callFor("hello"), '{"name":"you"}');
+  const offer = await runner.tryCall(runnerCall, signal);
+  return { offer, answer };
+}
+
+describe("a runner over mutual TLS", () => {
+  it("runs calls, cold and warm, and streams bodies both ways", async () => {
+    await using one = await served(await processRunner(), runnerPki);
+    await using runner = connect(one);
+
+    const cold = await tryHello(runner);
+    assert.ok(cold.offer.placed);
+    const { body, heard } = await cold.answer;
+    assert.deepEqual(JSON.parse(body.toString()), { message: "Hello, you" });
+    assert.deepEqual(heard, ["pending", "placed cold", "head", "finish ok"]);
+
+    const big = Buffer.alloc(3_000_000, "x");
+    async function* rest() {
+      for (let at = 65_536; at < big.length; at += 200_000) yield big.subarray(at, Math.min(at + 200_000, big.length));
+    }
+    const call = callFor("probe", { headers: [["Probe-Control", '{"echo":true}']] });
+    const echo = collectedCall(call, { stream: { first: big.subarray(0, 65_536), rest } });
+    assert.ok((await runner.tryCall(echo.runnerCall, never)).placed);
+    assert.ok((await echo.answer).body.equals(big));
+  });
+
+  it("tells its status", async () => {
+    await using one = await served(await processRunner({ runnerId: "r7" }), runnerPki);
+    await using runner = connect(one);
+    await (await tryHello(runner)).answer;
+
+    const status = await runner.status(never);
+
+    assert.equal(status.runnerId, "r7");
+    assert.equal(status.isolation, "none");
+    assert.deepEqual([status.received, status.handled, status.active], [1, 1, 0]);
+    assert.equal(status.capacity.freeMemoryMiB, 1_024 - 128);
+  });
+
+  it("ends the call when its signal aborts, on both sides", async () => {
+    await using one = await served(await processRunner(), runnerPki);
+    await using runner = connect(one);
+    const leaving = new AbortController();
+    const call = callFor("probe", { headers: [["Probe-Control", '{"sleepTime":20000}']] });
+    const { runnerCall, answer } = collectedCall(call);
+    assert.ok((await runner.tryCall(runnerCall, leaving.signal)).placed);
+
+    leaving.abort();
+
+    assert.equal((await answer).heard.at(-1), "finish client_cancel");
+    const until = Date.now() + 1_000;
+    while (one.runner.status().active > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.equal(one.runner.status().active, 0);
+  });
+
+  it("finishes calls that a dying runner may have run, and comes back to a new one", async () => {
+    const first = await served(await processRunner(), runnerPki);
+    await using runner = connect(first);
+    const call = callFor("probe", { headers: [["Probe-Control", '{"sleepTime":20000}']] });
+    const { runnerCall, answer } = collectedCall(call);
+    assert.ok((await runner.tryCall(runnerCall, never)).placed);
+
+    await first.server[Symbol.asyncDispose]();
+    assert.equal((await answer).heard.at(-1), "finish runner_lost");
+    const refused = await tryHello(runner);
+    assert.ok(!refused.offer.placed && refused.offer.reason.code === "runner_unreachable");
+    await first[Symbol.asyncDispose]();
+
+    const woken = new Promise<void>((resolve) => runner.onCapacity(resolve));
+    await using _second = await served(await processRunner(), runnerPki, { port: first.server.port });
+    await woken;
+    assert.ok((await tryHello(runner)).offer.placed);
+  });
+
+  it("refuses a runner without isolation where strangers can reach the gateway", async () => {
+    await using one = await served(await processRunner(), runnerPki);
+    await using runner = connect(one, { allowNoIsolation: false });
+
+    const { offer } = await tryHello(runner);
+
+    assert.ok(!offer.placed && offer.reason.code === "runner_unsafe");
+  });
+
+  it("offers nothing to a runner that drains", async () => {
+    await using one = await served(await processRunner(), runnerPki);
+    await using runner = connect(one);
+    await (await tryHello(runner)).answer;
+    await one.runner[Symbol.asyncDispose]();
+    const { offer } = await tryHello(runner);
+
+    assert.ok(!offer.placed && offer.reason.code === "shutting_down");
+  });
+});
+
+describe("mutual TLS", () => {
+  /** Of the believed authority, valid until two days ago. */
+  const expired = (name: string, role: "gateway" | "runner") =>
+    issue(authority, { name, role, nowMs: Date.now() - 3 * DAY_MS, validDays: 1 });
+
+  const wrongGateways: readonly [string, () => Promise<PkiData>, RegExp][] = [
+    ["no certificate", async () => ({ ...gatewayPki, cert: "", key: "" }), /not accepted|names no listed gateway/],
+    ["one of another authority", async () => ({ ...(await issue(other, { name: "kiln-gateway", role: "gateway" })), ca: authority.cert }), /not accepted/],
+    ["an expired one", () => expired("kiln-gateway", "gateway"), /not accepted/],
+    ["an unlisted name", () => issue(authority, { name: "stranger", role: "gateway" }), /names no listed gateway.*stranger/],
+  ];
+  for (const [what, pki, line] of wrongGateways) {
+    it(`keeps out a gateway with ${what}`, async () => {
+      const lines: string[] = [];
+      const log = createLog({ write: (text) => void lines.push(text) });
+      await using one = await served(await processRunner(), runnerPki, { log });
+      const { cert, key, ca } = await pki();
+      const own = cert === "" ? ({ ca } as PkiData) : { cert, key, ca };
+      await using runner = connect(one, { pki: own, dialTimeoutMs: 1_000 });
+
+      const { offer } = await tryHello(runner);
+
+      assert.ok(!offer.placed && offer.reason.code === "runner_unreachable");
+      assert.equal(one.runner.status().received, 0);
+      assert.match(lines.join(""), line);
+    });
+  }
+
+  const wrongRunners: readonly [string, () => Promise<PkiData>, RegExp][] = [
+    ["another name", () => issue(authority, { name: "impostor", role: "runner" }), /impostor.*expected kiln-runner/],
+    ["another authority", async () => ({ ...(await issue(other, { name: "kiln-runner", role: "runner" })), ca: authority.cert }), /certificate|CERT|issuer/i],
+    ["an expired certificate", () => expired("kiln-runner", "runner"), /expired/i],
+    ["a certificate for clients", () => issue(authority, { name: "kiln-runner", role: "gateway" }), /purpose/i],
+  ];
+  for (const [what, pki, reason] of wrongRunners) {
+    it(`turns away from a runner with ${what}`, async () => {
+      await using one = await served(await processRunner(), await pki());
+      await using runner = connect(one);
+
+      const { offer } = await tryHello(runner);
+
+      assert.ok(!offer.placed);
+      assert.match(offer.reason.message, reason);
+      assert.equal(one.runner.status().received, 0);
+    });
+  }
+});

@@ -1,0 +1,276 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { CallError } from "../../../core/call-error.ts";
+import { containerTask, slotKey } from "../../../core/container-task.ts";
+import { callFor } from "../../../kiln/testing/call-for.ts";
+import { VirtualClock } from "../../../kiln/testing/virtual-clock.ts";
+import { Resources } from "../../../runner/slots/resources.ts";
+import type { LaunchTicket, Slot, SlotRequest, SlotWaiter } from "../../../runner/slots/slot.ts";
+import { SlotTable } from "../../../runner/slots/slot-table.ts";
+
+/** A waiter that remembers what it heard. */
+class Caller implements SlotWaiter<string> {
+  slot: Slot<string> | undefined;
+  reason: CallError | undefined;
+  granted(slot: Slot<string>): void {
+    this.slot = slot;
+  }
+  failed(reason: CallError): void {
+    this.reason = reason;
+  }
+}
+
+function tableOf(memoryMiB: number) {
+  const clock = new VirtualClock();
+  const resources = new Resources({ memoryMiB, cpuMillis: 1_000 });
+  const launches: LaunchTicket<string>[] = [];
+  const removed: string[] = [];
+  const table = new SlotTable<string>(
+    resources,
+    {
+      launch: (ticket) => void launches.push(ticket),
+      remove: (container, why) => void removed.push(`${container} ${why}`),
+      changed() {},
+    },
+    clock,
+  );
+  const ask = (name: string, memory = 100) => {
+    const caller = new Caller();
+    return { caller, acquired: table.acquire(request(name, memory), caller) };
+  };
+  /** A container for `name` that is idle. */
+  const warm = (name: string, container: string, memory = 100) => {
+    const { caller } = ask(name, memory);
+    const ticket = launches.pop();
+    assert.ok(ticket !== undefined);
+    table.launched(ticket, container);
+    assert.ok(caller.slot !== undefined);
+    table.release(caller.slot, false);
+  };
+  return { table, clock, resources, launches, removed, ask, warm };
+}
+
+function request(name: string, memoryMiB: number): SlotRequest {
+  const task = containerTask(callFor(name, { memoryMiB, idleTimeoutMs: 1_000 }));
+  return { task, key: slotKey(task), affinityKey: name, booking: { memoryMiB, cpuMillis: 0 }, registryToken: "" };
+}
+
+describe("SlotTable", () => {
+  it("starts a container for a call that finds none, and hands it over", () => {
+    const { table, launches, ask, resources } = tableOf(1_000);
+
+    const { caller, acquired } = ask("a");
+    assert.equal(acquired.kind, "waiting");
+    assert.equal(resources.free.memoryMiB, 900);
+    const [ticket] = launches;
+    assert.ok(ticket !== undefined);
+    table.launched(ticket, "c1");
+
+    assert.equal(caller.slot?.container, "c1");
+  });
+
+  it("hands out the newest idle container first", () => {
+    const { warm, ask } = tableOf(1_000);
+    warm("a", "old");
+    const first = ask("a").acquired;
+    assert.ok(first.kind === "slot");
+
+    assert.equal(first.slot.container, "old");
+  });
+
+  it("prefers the container that was used last", () => {
+    const { table, launches, ask } = tableOf(1_000);
+    const one = ask("a").caller;
+    const two = ask("a").caller;
+    launches.splice(0).forEach((ticket, i) => table.launched(ticket, `c${i}`));
+    assert.ok(one.slot !== undefined && two.slot !== undefined);
+    table.release(one.slot, false);
+    table.release(two.slot, false);
+
+    const { acquired } = ask("a");
+
+    assert.ok(acquired.kind === "slot");
+    assert.equal(acquired.slot.container, two.slot.container);
+  });
+
+  it("gives a freed container to the call that waits longest", () => {
+    const { table, launches, ask } = tableOf(1_000);
+    const busy = ask("a").caller;
+    table.launched(launches.splice(0)[0] ?? assert.fail(), "c1");
+    const waits = ask("a").caller;
+    const waitsToo = ask("a").caller;
+    assert.ok(busy.slot !== undefined);
+
+    table.release(busy.slot, false);
+
+    assert.equal(waits.slot?.container, "c1");
+    assert.equal(waitsToo.slot, undefined);
+  });
+
+  it("never hands out a container that a call broke", () => {
+    const { table, launches, removed, ask, resources } = tableOf(1_000);
+    const { caller } = ask("a");
+    table.launched(launches[0] ?? assert.fail(), "c1");
+    assert.ok(caller.slot !== undefined);
+
+    table.release(caller.slot, true);
+
+    assert.deepEqual(removed, ["c1 broken"]);
+    assert.equal(ask("a").acquired.kind, "waiting");
+    assert.equal(resources.free.memoryMiB, 800, "its memory is booked until it is gone");
+    table.gone("c1");
+    assert.equal(resources.free.memoryMiB, 900);
+  });
+
+  it("removes a container that was idle for its timeout", () => {
+    const { clock, removed, warm, ask } = tableOf(1_000);
+    warm("a", "c1");
+
+    clock.advance(999);
+    assert.deepEqual(removed, []);
+    clock.advance(1);
+
+    assert.deepEqual(removed, ["c1 idle"]);
+    assert.equal(ask("a").acquired.kind, "waiting");
+  });
+
+  it("counts idleness from the last call, not the first", () => {
+    const { table, clock, removed, warm, ask } = tableOf(1_000);
+    warm("a", "c1");
+    clock.advance(900);
+    const { acquired } = ask("a");
+    assert.ok(acquired.kind === "slot");
+    table.release(acquired.slot, false);
+
+    clock.advance(900);
+    assert.deepEqual(removed, []);
+    clock.advance(100);
+
+    assert.deepEqual(removed, ["c1 idle"]);
+  });
+
+  it("refuses when all is busy, saying what is free", () => {
+    const { ask } = tableOf(150);
+    ask("a");
+
+    const { acquired } = ask("b");
+
+    assert.ok(acquired.kind === "refused");
+    assert.equal(acquired.reason.code, "server_busy");
+    assert.match(acquired.reason.message, /needs 100 MiB .* free are 50 MiB/);
+  });
+
+  it("refuses what could never fit as such", () => {
+    const { ask } = tableOf(150);
+
+    const { acquired } = ask("a", 200);
+
+    assert.ok(acquired.kind === "refused");
+    assert.equal(acquired.reason.code, "resource_too_big");
+    assert.equal(acquired.scope, "this_runner", "another runner may be larger");
+  });
+
+  it("evicts the oldest idle container, and starts only when it is gone", () => {
+    const { table, clock, launches, removed, warm, ask } = tableOf(250);
+    warm("a", "older");
+    clock.advance(10);
+    warm("b", "newer");
+
+    const { acquired } = ask("c");
+    assert.equal(acquired.kind, "waiting");
+    assert.deepEqual(removed, ["older evicted"]);
+    assert.equal(launches.length, 0);
+    table.gone("older");
+
+    assert.equal(launches.length, 1);
+  });
+
+  it("evicts nothing when that would not be enough", () => {
+    const { removed, warm, ask } = tableOf(250);
+    warm("a", "idle");
+    ask("b");
+
+    const { acquired } = ask("c", 200);
+
+    assert.equal(acquired.kind, "refused");
+    assert.deepEqual(removed, []);
+  });
+
+  it("promises what a leaving container frees to one call only", () => {
+    const { table, launches, warm, ask } = tableOf(100);
+    warm("a", "idle");
+
+    assert.equal(ask("b").acquired.kind, "waiting");
+    assert.equal(ask("c").acquired.kind, "refused");
+    table.gone("idle");
+
+    assert.equal(launches.length, 1);
+  });
+
+  it("tells a failed start to the call that has no container to wait for, and gives everything back", () => {
+    const { table, launches, ask, resources } = tableOf(1_000);
+    const { caller } = ask("a");
+
+    table.launchFailed(launches[0] ?? assert.fail(), new CallError("container_init_failed"));
+
+    assert.equal(caller.reason?.code, "container_init_failed");
+    assert.equal(resources.free.memoryMiB, 1_000);
+    assert.equal(table.size, 0);
+  });
+
+  it("does not tell a failed start to a call that another container served", () => {
+    const { table, launches, ask } = tableOf(1_000);
+    const first = ask("a").caller;
+    table.launched(launches.splice(0)[0] ?? assert.fail(), "c1");
+    const second = ask("a").caller;
+    assert.ok(first.slot !== undefined);
+    table.release(first.slot, false);
+    assert.equal(second.slot?.container, "c1");
+
+    table.launchFailed(launches[0] ?? assert.fail(), new CallError("container_init_failed"));
+
+    assert.equal(second.reason, undefined);
+  });
+
+  it("keeps the container of a call that left before it was ready", () => {
+    const { table, launches, ask } = tableOf(1_000);
+    const { caller } = ask("a");
+    const asked = launches[0] ?? assert.fail();
+    table.leave(asked.request.key, caller);
+
+    table.launched(asked, "c1");
+
+    assert.equal(caller.slot, undefined);
+    assert.equal(ask("a").acquired.kind, "slot");
+  });
+
+  it("forgets the promised start of a call that left while it waited for an eviction", () => {
+    const { table, launches, warm, ask, resources } = tableOf(100);
+    warm("a", "idle");
+    const { caller } = ask("b");
+    table.leave(request("b", 100).key, caller);
+
+    table.gone("idle");
+
+    assert.equal(launches.length, 0);
+    assert.equal(resources.free.memoryMiB, 100);
+    assert.equal(table.size, 0);
+  });
+
+  it("closes: idle containers go at once, busy ones when released, new calls are refused", () => {
+    const { table, launches, removed, warm, ask } = tableOf(1_000);
+    warm("a", "idle");
+    const { caller } = ask("b");
+    table.launched(launches[0] ?? assert.fail(), "busy");
+
+    table.close();
+    assert.deepEqual(removed, ["idle closing"]);
+    const { acquired } = ask("a");
+    assert.ok(acquired.kind === "refused" && acquired.reason.code === "shutting_down");
+    assert.ok(caller.slot !== undefined);
+    table.release(caller.slot, false);
+
+    assert.deepEqual(removed, ["idle closing", "busy closing"]);
+  });
+});
