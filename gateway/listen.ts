@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIPv6, type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { getRequestListener, RequestError, type HttpBindings } from "@hono/node-server";
 
 import { CallError } from "../core/call-error.ts";
 import { newCallId } from "../core/call.ts";
-import { pause, systemClock, type Clock } from "../core/clock.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { errorBody, errorHeaders } from "./invoke/answer-error.ts";
 
@@ -23,7 +23,6 @@ export interface ListenOptions {
   readonly maxHeaderBytes?: number;
   /** How long requests may go on once the listener is disposed. */
   readonly drainTimeoutMs?: number;
-  readonly clock?: Clock;
   readonly log?: Log;
 }
 
@@ -38,7 +37,7 @@ const DRAIN_POLL_MS = 25;
 
 /** Serves an app over HTTP/1.1. @throws Error naming the address and the setting, if it cannot be bound */
 export async function listen(app: Fetcher, options: ListenOptions): Promise<Listener> {
-  const { maxHeaderBytes = 1_048_576, drainTimeoutMs = 30_000, clock = systemClock, log = silentLog } = options;
+  const { maxHeaderBytes = 1_048_576, drainTimeoutMs = 30_000, log = silentLog } = options;
   const answer = getRequestListener((request, bindings) => app.fetch(request, bindings as HttpBindings), {
     // HTTP/1.0 clients may send no Host.
     hostname: options.host,
@@ -54,7 +53,7 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
   return {
     address: hostAndPort(options.host, port),
     port,
-    [Symbol.asyncDispose]: () => drain(server, drainTimeoutMs, clock),
+    [Symbol.asyncDispose]: () => drain(server, drainTimeoutMs),
   };
 }
 
@@ -114,7 +113,7 @@ function parserFailure(code: string | undefined, maxHeaderBytes: number): CallEr
   return new CallError("invalid_request", "Request is not HTTP");
 }
 
-async function drain(server: Server, drainTimeoutMs: number, clock: Clock): Promise<void> {
+async function drain(server: Server, drainTimeoutMs: number): Promise<void> {
   let closed = false;
   const whenClosed = new Promise<void>((resolve) => {
     server.close(() => {
@@ -122,11 +121,12 @@ async function drain(server: Server, drainTimeoutMs: number, clock: Clock): Prom
       resolve();
     });
   });
-  const end = clock.now() + drainTimeoutMs;
-  // A kept-alive connection turns idle with its last answer, which nobody tells.
-  while (!closed && clock.now() < end) {
+  const end = performance.now() + drainTimeoutMs;
+  // A kept-alive connection turns idle with its last answer, which nobody tells. And a timer that counts keeps the
+  // process from ending before the drain has.
+  while (!closed && performance.now() < end) {
     server.closeIdleConnections();
-    await pause(clock, DRAIN_POLL_MS);
+    await sleep(DRAIN_POLL_MS);
   }
   server.closeAllConnections();
   await whenClosed;

@@ -41,7 +41,8 @@ await runService(
 async function startRunner(input: ServiceInput<typeof RUNNER_SETTINGS, keyof typeof OPTIONS>): Promise<Running> {
   const { settings, options, log } = input;
   const bootId = randomBytes(8).toString("hex");
-  const runnerId = settings.FN_RUNNER_ID || `${hostname()}-${settings.FN_GRPC_PORT}`;
+  // Two runners of one name would take each other's containers for leftovers.
+  const runnerId = settings.FN_RUNNER_ID || `${hostname()}-${settings.FN_GRPC_PORT || bootId}`;
   const identity = { runnerId, bootId, version: VERSION };
   if (settings.FN_DRIVER === "docker") {
     const driver = await openDocker(settings, identity, options.guard, log);

@@ -7,6 +7,7 @@ import { parseFunctions } from "./functions-yaml.ts";
 
 /** A watched file of functions. Disposing it ends the watch. */
 export interface FunctionsFile extends FunctionLookup, AsyncDisposable {
+  find(fnId: string): Promise<FoundFunction | undefined>;
   /** All of them, in the order of the file. */
   list(): readonly FoundFunction[];
 }
@@ -52,7 +53,10 @@ export async function functionsFile(path: string, options: FunctionsFileOptions 
     schedule();
   };
   const schedule = () => {
-    if (!disposed) cancel = clock.after(pollMs, () => (polling = poll()));
+    if (disposed) return;
+    cancel = clock.after(pollMs, () => {
+      polling = poll();
+    });
   };
   schedule();
 

@@ -134,20 +134,24 @@ function refuseDuplicates({ apps }: Declared, context: z.RefinementCtx): void {
   const appIds = unique(context, "app id");
   const fnIds = unique(context, "function id");
   for (const [a, one] of apps.entries()) {
-    appNames(one.name, ["apps", a, "name"]);
+    // Derived ids are as good as the names that they come from, and told of with them.
+    if (!appNames(one.name, ["apps", a, "name"])) continue;
     appIds(one.id ?? appIdOf(one.name), ["apps", a, one.id === undefined ? "name" : "id"]);
     const fnNames = unique(context, "name in its app");
     for (const [f, each] of (one.fns ?? []).entries()) {
-      fnNames(each.name, ["apps", a, "fns", f, "name"]);
+      if (!fnNames(each.name, ["apps", a, "fns", f, "name"])) continue;
       fnIds(each.id ?? fnIdOf(one.name, each.name), ["apps", a, "fns", f, each.id === undefined ? "name" : "id"]);
     }
   }
 }
 
-function unique(context: z.RefinementCtx, what: string): (value: string, path: (string | number)[]) => void {
+/** Tells whether a value comes for the first time, and faults it where it does not. */
+function unique(context: z.RefinementCtx, what: string): (value: string, path: (string | number)[]) => boolean {
   const seen = new Set<string>();
   return (value, path) => {
-    if (seen.has(value)) context.addIssue({ code: "custom", path, message: `expected another ${what}, "${value}" is taken` });
+    const fresh = !seen.has(value);
+    if (!fresh) context.addIssue({ code: "custom", path, input: value, message: `expected another ${what}: it is taken` });
     seen.add(value);
+    return fresh;
   };
 }

@@ -94,7 +94,8 @@ function headerList(value: unknown): string | undefined {
 
 function isHeader(pair: unknown): boolean {
   if (!Array.isArray(pair) || pair.length !== 2) return false;
-  const [name, value]: unknown[] = pair;
+  const name: unknown = pair[0];
+  const value: unknown = pair[1];
   return typeof name === "string" && typeof value === "string" && HEADER_NAME.test(name) && HEADER_VALUE.test(value);
 }
 

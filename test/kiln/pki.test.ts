@@ -22,8 +22,9 @@ async function handshake(
   servername = "kiln-runner",
 ): Promise<{ serverNames: readonly string[]; clientNames: readonly string[] }> {
   const listener = createServer({ ...server, requestCert: true, rejectUnauthorized: true });
-  // Refusals reach the client as well, which is where they are looked at.
-  listener.on("tlsClientError", () => {});
+  const refusals: Record<string, unknown> = {};
+  const refuse = (side: string) => (error: NodeJS.ErrnoException) => void (refusals[side] = error.code);
+  listener.on("tlsClientError", refuse("server"));
   const greeted = once(listener, "secureConnection").then(([socket]: TLSSocket[]) => {
     const peer = socket?.getPeerX509Certificate();
     socket?.on("error", () => {}).end("hello");
@@ -35,7 +36,10 @@ async function handshake(
   const socket = connect({ port, host: "127.0.0.1", servername, ...client });
   try {
     // Under TLS 1.3 a client is told that it was refused only when it reads.
-    await once(socket, "data");
+    await new Promise((resolve, reject) => {
+      socket.once("data", resolve).once("error", refuse("client"));
+      socket.once("close", () => reject(new Error(`Refused: ${JSON.stringify(refusals)}`)));
+    });
     return { serverNames: namesOf(socket.getPeerX509Certificate()), clientNames: namesOf(await greeted) };
   } finally {
     socket.destroy();
@@ -69,12 +73,12 @@ describe("issue", () => {
     const others = await partiesOf(await createAuthority());
     const trusting = { ...others.gateway, ca: gateway.ca };
 
-    await assert.rejects(handshake(runner, { ca: runner.ca }), /certificate required|ECONNRESET/i);
-    await assert.rejects(handshake(runner, trusting), /unknown ca|ECONNRESET/i);
-    await assert.rejects(handshake(others.runner, gateway), /self-signed certificate|unable to verify/);
-    await assert.rejects(handshake(runner, runner), /unsupported certificate|ECONNRESET/i);
-    await assert.rejects(handshake(gateway, gateway, "kiln-gateway"), /unsuitable certificate purpose/);
-    await assert.rejects(handshake(runner, gateway, "other-runner"), { code: "ERR_TLS_CERT_ALTNAME_INVALID" });
+    await assert.rejects(handshake(runner, { ca: runner.ca }), /server":"ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE/);
+    await assert.rejects(handshake(runner, trusting), /server":"SELF_SIGNED_CERT_IN_CHAIN/);
+    await assert.rejects(handshake(others.runner, gateway), /client":"SELF_SIGNED_CERT_IN_CHAIN/);
+    await assert.rejects(handshake(runner, runner), /server":"INVALID_PURPOSE/);
+    await assert.rejects(handshake(gateway, gateway, "kiln-gateway"), /client":"INVALID_PURPOSE/);
+    await assert.rejects(handshake(runner, gateway, "other-runner"), /client":"ERR_TLS_CERT_ALTNAME_INVALID/);
   });
 
   it("makes certificates that are refused once they have ended", async () => {
@@ -83,7 +87,7 @@ describe("issue", () => {
     const { gateway } = await partiesOf(authority);
     const ended = await issue(authority, { name: "kiln-runner", role: "runner", validDays: 5, nowMs });
 
-    await assert.rejects(handshake(ended, gateway), { code: "CERT_HAS_EXPIRED" });
+    await assert.rejects(handshake(ended, gateway), /client":"CERT_HAS_EXPIRED/);
   });
 
   it("gives every authority a subject and every certificate a serial number of its own", async () => {

@@ -1,5 +1,7 @@
 import type { Duplex } from "node:stream";
 
+import { StderrTail } from "../stderr-tail.ts";
+
 export type OutputStream = "stdout" | "stderr";
 
 const HEADER_BYTES = 8;
@@ -27,35 +29,6 @@ export function demultiplex(onBytes: (stream: OutputStream, bytes: Buffer) => vo
       onBytes(header[0] === STDERR ? "stderr" : "stdout", bytes);
     }
   };
-}
-
-/** Keeps the last bytes of a stream. */
-export class Tail {
-  readonly #ring: Buffer;
-  #written = 0;
-
-  constructor(maxBytes: number) {
-    this.#ring = Buffer.alloc(maxBytes);
-  }
-
-  push(bytes: Buffer): void {
-    const size = this.#ring.length;
-    const last = bytes.subarray(-size);
-    const at = (this.#written + bytes.length - last.length) % size;
-    const copied = last.copy(this.#ring, at);
-    last.copy(this.#ring, 0, copied);
-    this.#written += bytes.length;
-  }
-
-  /** The last whole lines, or the end of one line that is longer than all the room there is. */
-  text(): string {
-    const size = this.#ring.length;
-    if (this.#written <= size) return this.#ring.toString("utf8", 0, this.#written);
-    const oldest = this.#written % size;
-    const last = Buffer.concat([this.#ring.subarray(oldest), this.#ring.subarray(0, oldest)]);
-    const lineEnd = last.indexOf("\n");
-    return last.toString("utf8", lineEnd === size - 1 ? 0 : lineEnd + 1);
-  }
 }
 
 const LONGEST_LINE_BYTES = 8_192;
@@ -93,11 +66,9 @@ export interface ContainerOutput {
   close(): void;
 }
 
-const STDERR_TAIL_BYTES = 4_096;
-
 /** Reads an attached connection to its end, keeping only the end of stderr. */
 export function readOutput(connection: Duplex, containerId: string, onLine?: OnLine): ContainerOutput {
-  const tail = new Tail(STDERR_TAIL_BYTES);
+  const tail = new StderrTail();
   const lines = (stream: OutputStream) => splitLines((text) => onLine?.({ containerId, stream, text }));
   const split = { stdout: lines("stdout"), stderr: lines("stderr") };
   const ended = Promise.withResolvers<void>();

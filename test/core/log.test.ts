@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { createLog, type LogOptions } from "../../core/log.ts";
+
+function linesOf(options: LogOptions) {
+  const lines: string[] = [];
+  const log = createLog({ now: () => new Date(0), write: (line) => void lines.push(line), ...options });
+  return { log, lines };
+}
+
+describe("createLog", () => {
+  it("writes a line of text with its fields, quoting what needs it", () => {
+    const { log, lines } = linesOf({});
+
+    log.info("Call finished", { call_id: "X1", message: "two words", missing: undefined, list: [1] });
+
+    assert.deepEqual(lines, ['1970-01-01T00:00:00.000Z info  Call finished call_id=X1 message="two words" list="[1]"\n']);
+  });
+
+  it("writes JSON with the causes of an error", () => {
+    const { log, lines } = linesOf({ format: "json" });
+
+    log.error("Failed", { reason: new Error("outer", { cause: new TypeError("inner") }) });
+
+    const line = JSON.parse(lines[0] ?? "") as { reason: string; level: string };
+    assert.equal(line.level, "error");
+    assert.equal(line.reason, "Error: outer, because TypeError: inner");
+  });
+
+  it("leaves out what is below its level", () => {
+    const { log, lines } = linesOf({ level: "warn" });
+
+    log.info("no");
+    log.warn("yes");
+
+    assert.equal(lines.length, 1);
+  });
+
+  it("keeps a line one line, whatever a value says", () => {
+    const { log, lines } = linesOf({});
+
+    log.info("x", { value: "a\nforged line" });
+
+    assert.equal(lines[0]?.trimEnd().split("\n").length, 1);
+  });
+
+  it("carries fields on", () => {
+    const { log, lines } = linesOf({});
+
+    log.with({ a: 1 }).with({ b: 2 }).info("x");
+
+    assert.match(lines[0] ?? "", / x a=1 b=2\n$/);
+  });
+});

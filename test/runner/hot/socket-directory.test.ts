@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, it } from "node:test";
+
+import { findNode } from "../../../runner/driver/process/find-node.ts";
+import { socketDirectories } from "../../../runner/hot/socket-directory.ts";
+
+let parent = "";
+let held = new AsyncDisposableStack();
+
+beforeEach(async () => {
+  held = new AsyncDisposableStack();
+  parent = await mkdtemp(join(tmpdir(), "kiln-dirs-"));
+  held.defer(() => rm(parent, { recursive: true }));
+});
+afterEach(() => held.disposeAsync());
+
+const open = async (bootId: string, installation = "here") =>
+  held.use(await socketDirectories({ parent, installation, bootId }));
+
+describe("socketDirectories", () => {
+  it("makes a directory that any user can bind in, whatever the umask", async () => {
+    const umask = process.umask(0o077);
+    held.defer(() => void process.umask(umask));
+    const directories = await open("boot");
+
+    const { path } = await directories.create("kiln-0123456789abcdef");
+
+    assert.equal((await stat(path)).mode & 0o777, 0o777);
+    assert.equal((await stat(dirname(path))).mode & 0o777, 0o711);
+    assert.equal(dirname(dirname(path)), parent);
+  });
+
+  it("removes a container's directory with all that is in it, and only that", async () => {
+    const directories = await open("boot");
+    const other = await directories.create("other");
+    const directory = await directories.create("one");
+    await mkdir(join(directory.path, "deep/er"), { recursive: true });
+    await writeFile(join(directory.path, "deep/er/file"), "x");
+
+    await directory[Symbol.asyncDispose]();
+    await directory[Symbol.asyncDispose]();
+
+    assert.deepEqual((await readdir(dirname(other.path))).sort(), ["other", "owner.sock"]);
+  });
+
+  it("removes everything of its own in the end", async () => {
+    const directories = await open("boot");
+    await directories.create("one");
+
+    await directories[Symbol.asyncDispose]();
+    await directories[Symbol.asyncDispose]();
+
+    assert.deepEqual(await readdir(parent), []);
+  });
+
+  it("removes what a dead runner of its installation left", async () => {
+    await leaveBehind("here");
+
+    await open("later");
+
+    assert.equal((await readdir(parent)).length, 1);
+  });
+
+  it("leaves living runners alone", async () => {
+    const living = await open("first");
+    const { path } = await living.create("one");
+
+    await open("second");
+
+    assert.ok((await stat(path)).isDirectory());
+  });
+
+  it("leaves dead runners of other installations alone", async () => {
+    await leaveBehind("elsewhere");
+
+    await open("later");
+
+    assert.equal((await readdir(parent)).length, 2);
+  });
+
+  it("leaves alone what only has the name of a dead runner's directory", async () => {
+    await leaveBehind("here");
+    const [home = ""] = await readdir(parent);
+    const prefix = home.slice(0, home.lastIndexOf("-") + 1);
+    const precious = await mkdtemp(join(tmpdir(), "kiln-precious-"));
+    held.defer(() => rm(precious, { recursive: true }));
+    await symlink(precious, join(parent, `${prefix}link`));
+    await mkdir(join(parent, `${prefix}without-socket`));
+    await writeFile(join(parent, `${prefix}file`), "");
+
+    await open("later");
+
+    const names = await readdir(parent);
+    assert.equal(names.includes(home), false);
+    assert.equal(names.length, 4);
+    assert.ok((await stat(precious)).isDirectory());
+  });
+
+  it("refuses a second runner of the same boot and leaves the first alone", async () => {
+    const first = await open("boot");
+
+    await assert.rejects(open("boot"), /Cannot make socket directories in ".*" \(FN_IOFS_PATH\)/);
+
+    assert.ok((await first.create("one")).path);
+    assert.equal((await readdir(parent)).length, 1);
+  });
+
+  it("refuses a parent that is not there", async () => {
+    const missing = socketDirectories({ parent: join(parent, "missing"), installation: "here", bootId: "boot" });
+
+    await assert.rejects(missing, /Cannot make socket directories in ".*missing" \(FN_IOFS_PATH\): expected/);
+  });
+
+  it("refuses a parent too long for a socket's path, and takes the longest it says", async () => {
+    const deep = join(parent, "x".repeat(100));
+    const failed = await socketDirectories({ parent: deep, installation: "here", bootId: "boot" }).catch(String);
+    const most = Number(/\(FN_IOFS_PATH\).* must have at most (\d+)$/.exec(String(failed))?.[1]);
+    const longest = join(parent, "x".repeat(most - parent.length - 1));
+    await mkdir(longest);
+
+    const directories = held.use(await socketDirectories({ parent: longest, installation: "here", bootId: "boot" }));
+
+    const { path } = await directories.create("x".repeat(24));
+    const server = held.use(createServer());
+    await once(server.listen(join(path, "phonylsnr.sock")), "listening");
+    assert.ok((await stat(join(path, "phonylsnr.sock"))).isSocket());
+  });
+
+  it("refuses names that lead elsewhere or are too long", async () => {
+    const directories = await open("boot");
+
+    for (const id of ["", ".", "..", "../x", "a/b", "owner.sock", "x".repeat(25)]) {
+      await assert.rejects(directories.create(id), TypeError);
+    }
+  });
+});
+
+/** A runner that is killed with a container's directory full. */
+async function leaveBehind(installation: string): Promise<void> {
+  const module = import.meta.resolve("../../../runner/hot/socket-directory.ts");
+  const script = `
+    import { writeFileSync } from "node:fs";
+    const { socketDirectories } = await import(${JSON.stringify(module)});
+    const options = { parent: ${JSON.stringify(parent)}, installation: "${installation}", bootId: "dead" };
+    const { path } = await (await socketDirectories(options)).create("one");
+    writeFileSync(path + "/file", "");
+    process.stdout.write("ready");
+    setInterval(() => {}, 1_000);
+  `;
+  const runner = spawn(findNode(), ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(runner.stdout, "data");
+  runner.kill("SIGKILL");
+  await once(runner, "close");
+}
