@@ -76,12 +76,12 @@ interface FunctionsFile {
   curl(origin: string): string;
 }
 
-/** The user's functions, or the example, whose image is made here if it is to run in a container. */
+/** The user's functions, or the examples, whose images are made here if they are to run in containers. */
 async function functionsFile(env: Environment, choice: DriverChoice, write: Write): Promise<FunctionsFile> {
   const own = env["FN_FUNCTIONS_FILE"] ?? "";
   if (own !== "") return { path: own, curl: (origin) => `curl -d '{}' ${origin}/invoke/FUNCTION_ID` };
   if (choice.driver === "docker") {
-    await buildExampleImages(choice.docker, ["hello"], (line) => write(`${line}\n`));
+    await buildExampleImages(choice.docker, ["hello", "probe"], (line) => write(`${line}\n`));
   }
   return {
     path: join(exampleFunctions, "functions.yaml"),

@@ -84,6 +84,10 @@ async function serve<Options>(
     limits: limitsOf(settings),
     host: { clock: systemClock, log, metrics: createMetrics() },
   });
+  // It owns the driver and the directories from here on.
+  made.move();
+  await using owned = new AsyncDisposableStack();
+  owned.use(runner);
   const server = await serveRunner({
     runner,
     pki,
@@ -92,15 +96,17 @@ async function serve<Options>(
     port: settings.FN_GRPC_PORT,
     log,
   });
+  owned.use(server);
+  await driver.removeLeftovers?.();
   announce(log, identity, driver, settings);
-  // From here on the runner owns the driver and the directories.
-  made.move();
+  const all = owned.move();
   return {
     address: `${server.host}:${server.port}`,
     hurry: () => runner.hurry(),
     async [Symbol.asyncDispose]() {
+      // Its gateways hear of the calls' ends before their connections go.
       await runner[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
+      await all.disposeAsync();
     },
   };
 }

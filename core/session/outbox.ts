@@ -20,14 +20,19 @@ interface Lane<Frame> {
 export class Outbox<Frame extends { readonly type: string }> {
   readonly #wake: () => void;
   readonly #drained: (call: CallNumber) => void;
+  readonly #bodyBytes: (frame: Frame) => number;
   #control: Frame[] = [];
   readonly #lanes = new Map<CallNumber, Lane<Frame>>();
   #ring: Lane<Frame>[] = [];
 
-  /** @param drained - told when all that was written for a call has been taken */
-  constructor(wake: () => void, drained: (call: CallNumber) => void) {
+  /**
+   * @param drained - told when all that was written for a call has been taken
+   * @param bodyBytes - how much of a body a control frame carries
+   */
+  constructor(wake: () => void, drained: (call: CallNumber) => void, bodyBytes: (frame: Frame) => number = () => 0) {
     this.#wake = wake;
     this.#drained = drained;
+    this.#bodyBytes = bodyBytes;
   }
 
   /** Queues a frame ahead of all bodies. */
@@ -92,11 +97,16 @@ export class Outbox<Frame extends { readonly type: string }> {
     return this.#control.length === 0 && this.#ring.length === 0;
   }
 
-  /** The next frames: all control frames, and bodies up to about `budgetBytes`. */
+  /** The next frames, with about `budgetBytes` of bodies: control frames in their order, then bodies in turns. */
   take(budgetBytes: number): (Frame | DataFrame)[] {
-    const frames: (Frame | DataFrame)[] = this.#control;
-    this.#control = [];
     let budget = budgetBytes;
+    let controls = 0;
+    for (const frame of this.#control) {
+      if (budget <= 0) break;
+      controls += 1;
+      budget -= this.#bodyBytes(frame);
+    }
+    const frames: (Frame | DataFrame)[] = this.#control.splice(0, controls);
     while (budget > 0) {
       const lane = this.#ring.shift();
       if (lane === undefined) break;

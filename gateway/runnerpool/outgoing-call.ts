@@ -1,6 +1,12 @@
 import { CallError } from "../../core/call-error.ts";
-import { NO_TIMINGS, type Finish, type RefusalScope, type ResponseHead } from "../../core/session/frames.ts";
-import type { Offer, RequestBody, Runner, RunnerCall } from "./runnerpool.ts";
+import {
+  NO_TIMINGS,
+  OFFER_BODY_BYTES,
+  type Finish,
+  type RefusalScope,
+  type ResponseHead,
+} from "../../core/session/frames.ts";
+import type { BodySource, Offer, RequestBody, Runner, RunnerCall } from "./runnerpool.ts";
 import type { GatewaySession, OfferHandler } from "./session.ts";
 
 /** One try of one call on one session: the offer's answer, the request body on its way, the response to the sink. */
@@ -10,7 +16,8 @@ export class OutgoingCall implements OfferHandler {
   readonly #call: RunnerCall;
   readonly #signal: AbortSignal;
   readonly #answered = Promise.withResolvers<Offer>();
-  readonly #body: RequestBody;
+  /** What follows the offer's first bytes, if anything does. */
+  readonly #rest: BodySource["rest"] | undefined;
   readonly #number: number;
   #placed = false;
   #over = false;
@@ -21,10 +28,11 @@ export class OutgoingCall implements OfferHandler {
     this.#session = session;
     this.#call = call;
     this.#signal = signal;
-    this.#body = call.body();
-    const [body, end] = "whole" in this.#body ? [this.#body.whole, true] : [this.#body.stream.first, false];
+    const { first, rest } = offerable(call.body());
+    this.#rest = rest;
     const { affinityKey } = call;
-    this.#number = session.offer({ call: call.call, remainingMs, affinityKey, body, end }, this);
+    const offered = { call: call.call, remainingMs, affinityKey, body: first, end: rest === undefined };
+    this.#number = session.offer(offered, this);
     signal.addEventListener("abort", this.#abort, { once: true });
   }
 
@@ -46,7 +54,7 @@ export class OutgoingCall implements OfferHandler {
     this.#placed = true;
     this.#call.sink.placed(this.#runner, detail);
     this.#answered.resolve({ placed: true });
-    if ("stream" in this.#body) void this.#sendRest(this.#body.stream.rest());
+    if (this.#rest !== undefined) void this.#sendRest(this.#rest());
   }
 
   head(head: ResponseHead): void {
@@ -97,6 +105,19 @@ export class OutgoingCall implements OfferHandler {
       this.#cancel(CallError.from(cause, "request_body_unreadable"));
     }
   }
+}
+
+/** A body as an offer carries it: its first 64 KiB, and what is sent once the call is accepted. */
+function offerable(body: RequestBody): { readonly first: Uint8Array; readonly rest: BodySource["rest"] | undefined } {
+  if ("stream" in body) return { first: body.stream.first, rest: () => body.stream.rest() };
+  const { whole } = body;
+  if (whole.length <= OFFER_BODY_BYTES) return { first: whole, rest: undefined };
+  return {
+    first: whole.subarray(0, OFFER_BODY_BYTES),
+    async *rest() {
+      yield whole.subarray(OFFER_BODY_BYTES);
+    },
+  };
 }
 
 function failed({ code, message, status, stderrTail = "" }: CallError): Finish {

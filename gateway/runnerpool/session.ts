@@ -73,7 +73,11 @@ export class GatewaySession {
 
   constructor(events: SessionEvents, limits: WindowLimits = DEFAULT_WINDOWS) {
     this.#events = events;
-    this.#outbox = new Outbox<GatewayFrame>(events.wake, (call) => this.#calls.get(call)?.handler.drained());
+    this.#outbox = new Outbox<GatewayFrame>(
+      events.wake,
+      (call) => this.#calls.get(call)?.handler.drained(),
+      (frame) => (frame.type === "offer" ? frame.offer.body.length : 0),
+    );
     this.#windows = new ReceiveWindows(limits, (call, bytes) => this.#outbox.control({ type: "credit", call, bytes }));
   }
 

@@ -2,6 +2,8 @@ import { connectEngine, pingEngine, type Docker } from "../../runner/driver/dock
 
 export interface DockerForTests {
   readonly engine: Docker;
+  /** As DOCKER_HOST has it. */
+  readonly host: string;
   /** Why tests cannot use it; false where they can. */
   readonly skip: string | false;
 }
@@ -15,8 +17,8 @@ const PING_MS = 5_000;
 export async function dockerOrSkip(environment: NodeJS.ProcessEnv = process.env): Promise<DockerForTests> {
   const host = environment["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
   const engine = connectEngine({ host });
-  if ((await pingEngine(engine, PING_MS)) !== undefined) return { engine, skip: false };
+  if ((await pingEngine(engine, PING_MS)) !== undefined) return { engine, host, skip: false };
   const skip = `no Docker daemon answers at ${host}`;
   if (environment["CI"] === "true") throw new Error(`Cannot test with Docker: ${skip}, and CI is "true"`);
-  return { engine, skip };
+  return { engine, host, skip };
 }

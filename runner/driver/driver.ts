@@ -12,6 +12,8 @@ export interface Driver<Options = unknown> extends AsyncDisposable {
   options(task: ContainerTask, place: ContainerPlace): Options;
   /** Creates and starts a container from what the hooks made of its options. The guard stands in here. */
   readonly start: Start<Options>;
+  /** Removes what earlier boots of this runner left. Called once its address is bound: until then one may be alive. */
+  removeLeftovers?(): Promise<void>;
 }
 
 export interface ImageCredentials {

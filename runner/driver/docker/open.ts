@@ -7,13 +7,15 @@ import type { Driver } from "../driver.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
 import { connectEngine, pingEngine } from "./engine.ts";
 import { createGuard } from "./guard.ts";
+import { watchGuard } from "./guard-file.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 
 const PING_MS = 5_000;
 
-/** The docker driver as the settings say, with leftovers of this runner's earlier boots removed. @throws Error if Docker is away */
+/** The docker driver as the settings say. @throws Error if Docker is away, or for a broken guard file */
 export async function openDocker(
   settings: RunnerSettings,
   { runnerId, bootId }: RunnerIdentity,
@@ -26,16 +28,23 @@ export async function openDocker(
     throw new Error(`Cannot start: Docker does not answer at ${settings.DOCKER_HOST} (DOCKER_HOST), or set FN_DRIVER=process`);
   }
   const installation = { id: settings.FN_INSTALLATION_ID, runnerId, bootId };
-  void guardFile;
-  return dockerDriver({
+  const guard = guardFile === undefined ? createGuard() : await watchGuard(guardFile, log, systemClock);
+  const driver = dockerDriver({
     docker,
     installation,
-    guard: createGuard(),
+    guard,
     clock: systemClock,
     log,
     sandbox: sandboxOf(settings),
     images: { pullTimeoutMs: settings.FN_HOT_PULL_TIMEOUT_MSECS, allowVolumes: settings.FN_IMAGE_ENABLE_VOLUME },
   });
+  return {
+    ...driver,
+    async removeLeftovers() {
+      const containers = await removeLeftovers(docker, installation, { clock: systemClock, log });
+      if (containers > 0) log.info("Removed what an earlier run left behind", { containers });
+    },
+  };
 }
 
 function sandboxOf(settings: RunnerSettings): Partial<Sandbox> {

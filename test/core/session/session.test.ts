@@ -111,6 +111,17 @@ describe("a session", () => {
     assert.ok(large.handler.bytes < 50_000);
   });
 
+  it("puts no more bodies into one message than it was told, offers' included", () => {
+    const pair = new SessionPair();
+    for (let i = 0; i < 10; i++) offer(pair, { body: new Uint8Array(60_000) });
+
+    pair.toRunner(100_000);
+    assert.equal(pair.calls.length, 2);
+    pair.settle();
+
+    assert.equal(pair.calls.length, 10);
+  });
+
   it("answers every cancel with finished", () => {
     const pair = new SessionPair();
     const { handler, number } = offer(pair);

@@ -60,6 +60,10 @@ describe("a runner over mutual TLS", () => {
     const echo = collectedCall(call, { stream: { first: big.subarray(0, 65_536), rest } });
     assert.ok((await runner.tryCall(echo.runnerCall, never)).placed);
     assert.ok((await echo.answer).body.equals(big));
+
+    const whole = collectedCall(call, { whole: big });
+    assert.ok((await runner.tryCall(whole.runnerCall, never)).placed);
+    assert.ok((await whole.answer).body.equals(big), "a whole body too large for an offer");
   });
 
   it("tells its status", async () => {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 
 import { findNode } from "../../../runner/driver/process/find-node.ts";
@@ -85,21 +85,21 @@ describe("socketDirectories", () => {
   });
 
   it("leaves alone what only has the name of a dead runner's directory", async () => {
+    await leaveBehind("elsewhere");
+    const [elsewhere = ""] = await readdir(parent);
     await leaveBehind("here");
-    const [home = ""] = await readdir(parent);
+    const home = (await readdir(parent)).find((name) => name !== elsewhere) ?? "";
     const prefix = home.slice(0, home.lastIndexOf("-") + 1);
-    const precious = await mkdtemp(join(tmpdir(), "kiln-precious-"));
-    held.defer(() => rm(precious, { recursive: true }));
-    await symlink(precious, join(parent, `${prefix}link`));
-    await mkdir(join(parent, `${prefix}without-socket`));
+    await symlink(elsewhere, join(parent, `${prefix}link`));
+    await mkdir(join(parent, `${prefix}directory`));
     await writeFile(join(parent, `${prefix}file`), "");
 
-    await open("later");
+    const later = await open("later");
 
-    const names = await readdir(parent);
-    assert.equal(names.includes(home), false);
-    assert.equal(names.length, 4);
-    assert.ok((await stat(precious)).isDirectory());
+    const own = basename(dirname((await later.create("one")).path));
+    const kept = [elsewhere, own, `${prefix}link`, `${prefix}directory`, `${prefix}file`];
+    assert.deepEqual((await readdir(parent)).sort(), kept.sort());
+    assert.deepEqual((await readdir(join(parent, elsewhere))).sort(), ["one", "owner.sock"]);
   });
 
   it("refuses a second runner of the same boot and leaves the first alone", async () => {

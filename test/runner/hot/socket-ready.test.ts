@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { eventually } from "../../../kiln/testing/eventually.ts";
+import { VirtualClock } from "../../../kiln/testing/virtual-clock.ts";
 import { watchSocket } from "../../../runner/hot/socket-ready.ts";
 
 let directory = "";
@@ -97,7 +98,8 @@ describe("watchSocket", () => {
     });
 
     it(`${verdict} ${what} that appears while it waits`, async () => {
-      using watch = watchSocket(directory);
+      // A clock that stands still: nothing but the watch can tell.
+      using watch = watchSocket(directory, new VirtualClock());
       const ready = expectVerdict(watch.ready(AbortSignal.timeout(5_000)), found);
       await sleep(10);
 

@@ -42,7 +42,7 @@ async function start(change: (options: ProcessOptions) => void = () => {}) {
   return held.use(await driver.start({ task, place: place(), options }, signal));
 }
 
-describe("processDriver", () => {
+describe("processDriver", { timeout: 60_000 }, () => {
   it("offers no isolation, and says so", () => {
     const driver = held.use(processDriver({ functionsDirectory: functions }));
 
@@ -101,12 +101,15 @@ describe("processDriver", () => {
   });
 
   it("tells of an end that a process outside of the group would hide", async () => {
-    await shell("setsid sleep 5 & sleep 0.1; exit 3");
+    await shell("setsid sleep 1000 & sleep 0.1; exit 3");
+    held.defer(async () => {
+      for (const id of await processesOf(functions)) process.kill(id, "SIGKILL");
+    });
 
     const container = await start();
 
     assert.equal((await container.exited).exitCode, 3);
-    for (const id of await processesOf(functions)) process.kill(id, "SIGKILL");
+    assert.equal((await processesOf(functions)).length, 1);
   });
 
   it("leaves no function behind when the runner is killed", async () => {
