@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 
+import { nearestName } from "./nearest-name.ts";
+
 /** One environment variable: its type, default and meaning, said once for reading, `--help` and README. */
 export interface Setting<T> {
   readonly type: string;
@@ -98,7 +100,7 @@ export function unknownSettings(env: Environment, ...tables: readonly SettingTab
   const known = tables.flatMap((table) => Object.keys(table));
   return Object.keys(env)
     .filter((name) => name.startsWith("FN_") && !known.includes(name) && !known.includes(name.replace(/_FILE$/, "")))
-    .map((name) => `${name} is not a setting; the nearest is ${nearest(name, known)}`);
+    .map((name) => `${name} is not a setting; the nearest is ${nearestName(name, known) ?? "none"}`);
 }
 
 /** The table as text for `--help`, one setting a line. */
@@ -121,22 +123,4 @@ function rawValue(name: string, env: Environment): string | undefined {
   } catch {
     throw new Error(`the name of a readable file in ${name}_FILE`);
   }
-}
-
-function nearest(name: string, known: readonly string[]): string {
-  const scored = known.map((candidate) => ({ candidate, distance: editDistance(name, candidate) }));
-  return scored.sort((a, b) => a.distance - b.distance)[0]?.candidate ?? "none";
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replace, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

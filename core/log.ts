@@ -38,7 +38,7 @@ export function createLog(options: LogOptions = {}, fields: LogFields = {}): Log
 }
 
 /** A log that says nothing, for embedders and tests. */
-export const silentLog: Log = createLog({ write: () => {} });
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => silentLog };
 
 function jsonLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
   return JSON.stringify({ time, level, message, ...fields }, (_key, value: unknown) =>

@@ -57,13 +57,13 @@ async function find(path: string): Promise<string> {
   return realpath(file);
 }
 
-async function importFile(file: string, timeoutMs: number): Promise<Readonly<Record<string, unknown>>> {
+async function importFile(file: string, timeoutMs: number): Promise<unknown> {
   const settled = new AbortController();
   // Not `AbortSignal.timeout`: its timer lets Node end, in the middle of an await, without a word.
   const late = sleep(timeoutMs, undefined, { signal: settled.signal }).then(() => {
     throw new Error(`it was still being imported after ${timeoutMs} ms: it awaits something at its top level`);
   });
-  const imported: Promise<Readonly<Record<string, unknown>>> = import(pathToFileURL(file).href);
+  const imported: Promise<unknown> = import(pathToFileURL(file).href);
   try {
     return await Promise.race([imported.catch((cause: unknown) => explained(cause, file)), late]);
   } finally {

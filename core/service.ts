@@ -47,6 +47,9 @@ export async function runService<Table extends SettingTable & LogTable, Option e
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) program.on(signal, stop);
   program.on("disconnect", stop);
+  // A closed terminal, or a reader that left, must not end the process before it has cleaned up.
+  program.stdout.on("error", () => {});
+  program.stderr.on("error", () => {});
   try {
     const options = readOptions(service, program.argv.slice(2));
     if (options === "help") return void program.stdout.write(help(service));

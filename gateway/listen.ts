@@ -28,6 +28,8 @@ export interface ListenOptions {
 
 /** A bound HTTP server. Disposing it takes no new connection, lets requests end, and then cuts what is left. */
 export interface Listener extends AsyncDisposable {
+  /** Cuts what a drain still waits for. */
+  hurry(): void;
   /** As `host:port`, with the port that was bound. */
   readonly address: string;
   readonly port: number;
@@ -50,10 +52,12 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
   );
   server.on("clientError", refuseConnection(maxHeaderBytes));
   const { port } = await bind(server, options);
+  const hurried = new AbortController();
   return {
     address: hostAndPort(options.host, port),
     port,
-    [Symbol.asyncDispose]: () => drain(server, drainTimeoutMs),
+    hurry: () => hurried.abort(),
+    [Symbol.asyncDispose]: () => drain(server, drainTimeoutMs, hurried.signal),
   };
 }
 
@@ -113,7 +117,7 @@ function parserFailure(code: string | undefined, maxHeaderBytes: number): CallEr
   return new CallError("invalid_request", "Request is not HTTP");
 }
 
-async function drain(server: Server, drainTimeoutMs: number): Promise<void> {
+async function drain(server: Server, drainTimeoutMs: number, hurried: AbortSignal): Promise<void> {
   let closed = false;
   const whenClosed = new Promise<void>((resolve) => {
     server.close(() => {
@@ -124,7 +128,7 @@ async function drain(server: Server, drainTimeoutMs: number): Promise<void> {
   const end = performance.now() + drainTimeoutMs;
   // A kept-alive connection turns idle with its last answer, which nobody tells. And a timer that counts keeps the
   // process from ending before the drain has.
-  while (!closed && performance.now() < end) {
+  while (!closed && performance.now() < end && !hurried.aborted) {
     server.closeIdleConnections();
     await sleep(DRAIN_POLL_MS);
   }

@@ -75,7 +75,11 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   made.use(listener);
   log.info("Gateway serves", { address: listener.address, runners: addresses.map(({ address }) => address) });
   const owned = made.move();
-  return { address: listener.address, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    address: listener.address,
+    hurry: () => listener.hurry(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 async function loadOverriders(path: string | undefined): Promise<readonly Overrider[]> {

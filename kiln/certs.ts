@@ -65,7 +65,9 @@ async function authorityIn(directory: string, write: Write): Promise<Authority> 
   if (known !== undefined) return known;
   const made = await createAuthority();
   await writeAuthority(directory, made);
-  write(`Made a new authority in ${directory}. Whoever has its ca.key can be any runner or gateway: keep it off those machines.\n`);
+  write(
+    `Made a new authority in ${directory}. Whoever has its ca.key can be any runner or gateway: keep it off those machines.\n`,
+  );
   return made;
 }
 
@@ -74,5 +76,7 @@ async function checkSameAuthority(out: string, authority: Authority): Promise<vo
   const path = join(out, "ca.crt");
   const there = await readFile(path, "utf8").catch(() => authority.cert);
   if (there.trim() === authority.cert.trim()) return;
-  throw new Error(`Cannot write to "${out}": its ca.crt is of another authority; choose another --out, or the --ca it is from`);
+  throw new Error(
+    `Cannot write to "${out}": its ca.crt is of another authority; choose another --out, or the --ca it is from`,
+  );
 }

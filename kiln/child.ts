@@ -36,6 +36,9 @@ const READY_MS = 60_000;
 /** What a child that is told to hurry still gets for removing its containers. */
 const HURRIED_MS = 5_000;
 
+/** Two signals of one kind that come at once are one. */
+const BETWEEN_SIGNALS_MS = 100;
+
 /**
  * Starts a child and waits until it is ready. It has a process group of its own, so that a Ctrl-C reaches it
  * through us, in its turn; and a channel to us, so that it notices our death.
@@ -115,10 +118,16 @@ function parseReady(line: string): string | undefined {
 }
 
 /** False if it was killed. */
-async function endChild(child: ChildProcess, gone: AbortSignal, graceMs: number, hurried: AbortSignal): Promise<boolean> {
+async function endChild(
+  child: ChildProcess,
+  gone: AbortSignal,
+  graceMs: number,
+  hurried: AbortSignal,
+): Promise<boolean> {
   if (gone.aborted) return true;
   child.kill("SIGTERM");
-  await pause(systemClock, graceMs, AbortSignal.any([gone, hurried]));
+  if (hurried.aborted) await pause(systemClock, BETWEEN_SIGNALS_MS, gone);
+  else await pause(systemClock, graceMs, AbortSignal.any([gone, hurried]));
   if (!gone.aborted && hurried.aborted) {
     // The second one tells it not to wait for its calls.
     child.kill("SIGTERM");

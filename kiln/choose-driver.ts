@@ -14,7 +14,8 @@ const PING_MS = 3_000;
 /** The driver that `FN_DRIVER` names, or else Docker where it answers. @throws Error if it is to be Docker and that does not */
 export async function chooseDriver(env: Environment): Promise<DriverChoice> {
   const wanted = env["FN_DRIVER"] ?? "";
-  if (!["", "docker", "process"].includes(wanted)) throw new Error(`FN_DRIVER is "${wanted}", expected docker or process`);
+  if (!["", "docker", "process"].includes(wanted))
+    throw new Error(`FN_DRIVER is "${wanted}", expected docker or process`);
   if (wanted === "process") {
     return { driver: "process", sentence: "Functions run as plain processes without isolation, as FN_DRIVER says." };
   }

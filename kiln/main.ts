@@ -39,13 +39,15 @@ async function run(): Promise<number> {
 
 async function startHere(): Promise<number> {
   using stop = stopOnSignals(process);
-  return await start({ args: readStartArgs(args, userDirectory()), env: process.env, stop, write: complain });
+  return await start({ args: readStartArgs(args, userDirectory()), env: process.env, stop, write, complain });
 }
 
 function misused(): number {
   const known = Object.keys(USAGES);
   const meant = nearestName(command, known, 3);
-  complain(`Unknown command "${command}", ${meant === undefined ? `expected ${known.join(" or ")}` : `did you mean "${meant}"?`}\n`);
+  complain(
+    `Unknown command "${command}", ${meant === undefined ? `expected ${known.join(" or ")}` : `did you mean "${meant}"?`}\n`,
+  );
   return 2;
 }
 

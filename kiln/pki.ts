@@ -88,7 +88,8 @@ export async function issue(authority: Authority, options: IssueOptions): Promis
 function checkAuthority({ cert, key }: Authority, nowMs: number): void {
   const certificate = new NodeCertificate(cert);
   if (!certificate.ca) throw new Error(`Cannot sign with "${oneLine(certificate.subject)}": it is no authority`);
-  if (!isKeyOf(certificate, key)) throw new Error(`Cannot sign with "${oneLine(certificate.subject)}": its key is another's`);
+  if (!isKeyOf(certificate, key))
+    throw new Error(`Cannot sign with "${oneLine(certificate.subject)}": its key is another's`);
   if (nowMs < certificate.validFromDate.getTime() || nowMs > certificate.validToDate.getTime()) {
     throw new Error(`Cannot sign with "${oneLine(certificate.subject)}": it is valid until ${certificate.validTo}`);
   }

@@ -23,6 +23,8 @@ export interface StartOptions {
   readonly env: Environment;
   readonly stop: StopRequests;
   readonly write: Write;
+  /** Where warnings and faults are told. */
+  readonly complain: Write;
   /** What to run. */
   readonly mains?: { readonly gateway: string; readonly runner: string };
   /** Keeps certificates and the installation's name from one start to the next. */
@@ -34,41 +36,66 @@ const GRACE_MS = 10_000;
 
 /** Runs a gateway and a runner until a stop is asked for. @returns the exit code @throws Error if they cannot be started */
 export async function start(options: StartOptions): Promise<number> {
-  const { args, env, stop, write } = options;
-  const { mains = defaultMains, stateDirectory = join(clone, ".kiln") } = options;
-  for (const warning of startWarnings(env)) write(`${warning}\n`);
+  const { env, stop, write, complain } = options;
+  for (const warning of startWarnings(env)) complain(`${warning}\n`);
+  const prepared = await prepare(options);
+  if (stop.asked.aborted) return 0;
+  const stopping = () => write("Stopping once running calls have ended; Ctrl-C again does not wait for them.\n");
+  stop.asked.addEventListener("abort", stopping, { once: true });
+  const ready = (children: readonly Child[]) => write(welcome(children, prepared.functions));
+  const plans = [
+    () => runnerPlan(options, prepared),
+    ([runner]: readonly Child[]) => gatewayPlan(options, prepared, runner),
+  ];
+  return supervise({ plans, stop, ready, complain });
+}
+
+interface Prepared {
+  readonly choice: DriverChoice;
+  readonly pki: DevPki;
+  readonly installation: string;
+  readonly functions: FunctionsFile;
+}
+
+async function prepare({ env, stop, write, stateDirectory = join(clone, ".kiln") }: StartOptions): Promise<Prepared> {
   const choice = await chooseDriver(env);
   write(`${choice.sentence}\n`);
   const pki = await devPki(join(stateDirectory, "pki"), write);
   const installation = await installationId(stateDirectory);
   const functions = await unlessHurried(functionsFile(env, choice, write), stop);
-  if (stop.asked.aborted) return 0;
-  const stopping = () => write("Stopping once running calls have ended; Ctrl-C again does not wait for them.\n");
-  stop.asked.addEventListener("abort", stopping, { once: true });
+  return { choice, pki, installation, functions };
+}
 
-  const runner = (): ChildPlan => ({
+function runnerPlan({ env, args, mains = ownMains }: StartOptions, { choice, pki, installation }: Prepared): ChildPlan {
+  const defaults = {
+    FN_DRIVER: choice.driver,
+    FN_INSTALLATION_ID: installation,
+    FN_PROCESS_FUNCTIONS: exampleFunctions,
+  };
+  return {
     name: "runner",
     main: mains.runner,
     args: args.runner,
-    env: runnerEnv(env, pki.runner, {
-      FN_DRIVER: choice.driver,
-      FN_INSTALLATION_ID: installation,
-      FN_PROCESS_FUNCTIONS: exampleFunctions,
-    }),
+    env: runnerEnv(env, pki.runner, defaults),
     graceMs: graceMs(env, RUNNER_SETTINGS),
-  });
-  const gateway = ([started]: readonly Child[]): ChildPlan => ({
+  };
+}
+
+function gatewayPlan(
+  { env, args, mains = ownMains }: StartOptions,
+  { pki, functions }: Prepared,
+  runner: Child | undefined,
+): ChildPlan {
+  return {
     name: "gateway",
     main: mains.gateway,
     args: args.gateway,
-    env: gatewayEnv(env, pki.gateway, started?.address ?? "", { FN_FUNCTIONS_FILE: functions.path }),
+    env: gatewayEnv(env, pki.gateway, runner?.address ?? "", { FN_FUNCTIONS_FILE: functions.path }),
     graceMs: graceMs(env, GATEWAY_SETTINGS),
-  });
-  const ready = (children: readonly Child[]) => write(welcome(children, functions));
-  return supervise({ plans: [runner, gateway], stop, ready, write });
+  };
 }
 
-const defaultMains = { gateway: join(clone, "gateway/main.ts"), runner: join(clone, "runner/main.ts") };
+const ownMains = { gateway: join(clone, "gateway/main.ts"), runner: join(clone, "runner/main.ts") };
 
 interface FunctionsFile {
   readonly path: string;
@@ -98,7 +125,8 @@ async function unlessHurried<T>(work: Promise<T>, { hurried }: StopRequests): Pr
 
 async function devPki(directory: string, write: Write): Promise<DevPki> {
   const pki = await ensureDevPki(directory);
-  if (pki.madeBecause !== undefined) write(`Made development certificates in ${shown(directory)}: ${pki.madeBecause}.\n`);
+  if (pki.madeBecause !== undefined)
+    write(`Made development certificates in ${shown(directory)}: ${pki.madeBecause}.\n`);
   return pki;
 }
 

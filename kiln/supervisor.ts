@@ -10,7 +10,8 @@ export interface SupervisorOptions {
   readonly stop: StopRequests;
   /** Called once, when all are ready. */
   readonly ready: (children: readonly Child[]) => void;
-  readonly write: Write;
+  /** Where faults are told. */
+  readonly complain: Write;
 }
 
 /**
@@ -18,11 +19,11 @@ export interface SupervisorOptions {
  * ends the others. Resolves when all are gone.
  * @returns the exit code: 0 only where all were asked to end, and did
  */
-export async function supervise({ plans, stop, ready, write }: SupervisorOptions): Promise<number> {
+export async function supervise({ plans, stop, ready, complain }: SupervisorOptions): Promise<number> {
   const children: Child[] = [];
   const faults = new Set<string>();
   const fail = (message: string) => {
-    if (!faults.has(message)) write(`${message}\n`);
+    if (!faults.has(message)) complain(`${message}\n`);
     faults.add(message);
   };
   try {

@@ -6,7 +6,7 @@ type AnyFunction = (...args: never[]) => unknown;
 export type PolicyShape = Readonly<Record<string, (value: unknown) => value is AnyFunction>>;
 
 export type Policies<Shape extends PolicyShape> = {
-  readonly [Name in keyof Shape]: Shape[Name] extends (value: unknown) => value is infer F ? readonly F[] : never;
+  readonly [Name in keyof Shape]: Shape[Name] extends ((value: unknown) => value is infer F) ? readonly F[] : never;
 };
 
 /** An element of a shape. That a function takes what `F` says is its file's promise: nothing can check it here. */
@@ -17,11 +17,9 @@ export function functions<F extends AnyFunction>(): (value: unknown) => value is
 /** Two edits away is a slip of the hand, three may be another name. */
 const SLIP = 2;
 
-/** The arrays that the shape asks for. @throws Error saying which export is wrong */
-export function functionLists<Shape extends PolicyShape>(
-  exported: Readonly<Record<string, unknown>>,
-  shape: Shape,
-): Policies<Shape> {
+/** The arrays that the shape asks for, of a module. @throws Error saying which export is wrong */
+export function functionLists<Shape extends PolicyShape>(module: unknown, shape: Shape): Policies<Shape> {
+  const exported = isObject(module) ? module : {};
   const names = Object.keys(shape);
   const missing = names.filter((name) => !(name in exported));
   checkNames(exported, names, missing);
@@ -48,7 +46,8 @@ function checkNames(exported: object, names: readonly string[], missing: readonl
 }
 
 function functionList(name: string, value: unknown, isElement: (value: unknown) => boolean): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error(`its export "${name}" is ${kindOf(value)}, expected an array of functions`);
+  if (!Array.isArray(value))
+    throw new Error(`its export "${name}" is ${kindOf(value)}, expected an array of functions`);
   const list: readonly unknown[] = value;
   const wrong = list.findIndex((element) => !isElement(element));
   if (wrong !== -1) throw new Error(`${name}[${wrong}] is ${kindOf(list[wrong])}, expected a function`);
@@ -60,4 +59,8 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (value instanceof Promise) return "a promise";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }

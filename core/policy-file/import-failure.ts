@@ -34,7 +34,11 @@ export function explainImport(error: unknown, file: string): string {
   const failure = describe(error, file);
   for (const [pattern, explain] of EXPLANATIONS) {
     const found = pattern.exec(failure.text);
-    if (found !== null) return explain(found.slice(1).filter((group) => group !== undefined), failure);
+    if (found !== null)
+      return explain(
+        found.slice(1).filter((group) => group !== undefined),
+        failure,
+      );
   }
   return `it throws when imported: ${failure.message}${failure.at}`;
 }
@@ -76,7 +80,8 @@ function explainNoKiln([specifier = "kiln"]: readonly string[], { at }: Failure)
 }
 
 function explainSubpath([subpath = "."]: readonly string[], { text, message, at }: Failure): string {
-  if (!/\/kiln\/package\.json/.test(text) && !text.includes(join(clone, "package.json"))) return `it cannot be imported: ${message}`;
+  if (!/\/kiln\/package\.json/.test(text) && !text.includes(join(clone, "package.json")))
+    return `it cannot be imported: ${message}`;
   return `it imports "${join("kiln", subpath)}"${at}, expected one of ${entryPoints().join(", ")}`;
 }
 
@@ -86,7 +91,9 @@ function explainNoPackage([name = ""]: readonly string[], { at }: Failure): stri
 
 function explainNoFile([missing = ""]: readonly string[], { at }: Failure): string {
   const path = missing.startsWith("file:") ? fileURLToPath(missing) : missing;
-  const meant = [`${path}.ts`, path.replace(/\.([cm]?)js$/, ".$1ts")].find((other) => other !== path && existsSync(other));
+  const meant = [`${path}.ts`, path.replace(/\.([cm]?)js$/, ".$1ts")].find(
+    (other) => other !== path && existsSync(other),
+  );
   return `it imports "${path}"${at}, which does not exist${meant === undefined ? "" : `: write the ending of "${meant}"`}`;
 }
 

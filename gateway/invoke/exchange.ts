@@ -123,7 +123,8 @@ export class Exchange {
   }
 
   #gone(): void {
-    if (this.#state === "ended") return;
+    // A client may leave with the last byte it was promised: that call is a success, about to be told as one.
+    if (this.#state === "ended" || this.#collector?.delivered === true) return;
     const reason = new CallError("client_cancel");
     // An answer that was given up for another must not take that one's connection with it.
     this.#collector?.abandon(reason);

@@ -14,12 +14,12 @@ export interface InvokeLimits {
   readonly headroomMs: number;
 }
 
-/** Fn's values where Fn has one. */
+/** Fn's values where Fn has one, but for the search for a runner: whoever waits its 360 s for a 503 has left. */
 export const DEFAULT_LIMITS: InvokeLimits = {
   maxRequestBytes: 0,
   maxBufferedBytes: 16 * 1024 * 1024,
   bodyReadTimeoutMs: 60_000,
-  placerTimeoutMs: 360_000,
+  placerTimeoutMs: 30_000,
   detachedPlacerTimeoutMs: 30_000,
   headroomMs: 360_000,
 };

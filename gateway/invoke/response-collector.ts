@@ -98,7 +98,8 @@ export class ResponseCollector implements ResponseSink {
     if (this.#declared !== undefined && this.#received !== this.#declared) return this.#miscounted(this.#declared);
     this.#complete = true;
     this.#ready.resolve();
-    this.#pump();
+    if (this.#stream === "cancelled") this.#end(undefined);
+    else this.#pump();
   }
 
   /** Ends the call as failed: before the first byte it can still be said, after it the client's connection is reset. */
@@ -134,6 +135,11 @@ export class ResponseCollector implements ResponseSink {
     return bytes as Uint8Array<ArrayBuffer>;
   }
 
+  /** The client has all that it was promised, though the runner has not yet ended the call. */
+  get delivered(): boolean {
+    return this.#stream !== "none" && this.#declared !== undefined && this.#received === this.#declared && this.#chunks.length === 0;
+  }
+
   /** The length of the body that is to be streamed, if the function declared it; it is then held to it. */
   get declaredBytes(): number | undefined {
     return this.#declared;
@@ -153,7 +159,7 @@ export class ResponseCollector implements ResponseSink {
         },
         cancel: () => {
           this.#stream = "cancelled";
-          if (!this.#over) this.#options.left();
+          if (!this.#over && !this.delivered) this.#options.left();
         },
       },
       // Nothing is taken before it is asked for.

@@ -21,7 +21,10 @@ export function eventFedClient(open: () => Promise<ClientHttp2Session>): Univers
   };
 }
 
-async function opened(open: () => Promise<ClientHttp2Session>, signal: AbortSignal | undefined): Promise<ClientHttp2Session> {
+async function opened(
+  open: () => Promise<ClientHttp2Session>,
+  signal: AbortSignal | undefined,
+): Promise<ClientHttp2Session> {
   if (signal?.aborted) throw abortFailure(signal);
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => {
@@ -38,13 +41,18 @@ async function opened(open: () => Promise<ClientHttp2Session>, signal: AbortSign
   }
 }
 
-function startStream(session: ClientHttp2Session, { url, method, header, body }: UniversalClientRequest): ClientHttp2Stream {
+function startStream(
+  session: ClientHttp2Session,
+  { url, method, header, body }: UniversalClientRequest,
+): ClientHttp2Stream {
   const { pathname, search } = new URL(url);
   const headers: OutgoingHttpHeaders = { ...Object.fromEntries(header), ":method": method, ":path": pathname + search };
   try {
     return session.request(headers, { endStream: body === undefined });
   } catch (reason) {
     // A header that HTTP/2 forbids is a TypeError, a session that takes no more streams is not.
-    throw reason instanceof TypeError ? ConnectError.from(reason, Code.Internal) : unavailable("the connection takes no more streams", reason);
+    throw reason instanceof TypeError
+      ? ConnectError.from(reason, Code.Internal)
+      : unavailable("the connection takes no more streams", reason);
   }
 }

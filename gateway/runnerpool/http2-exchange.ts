@@ -51,7 +51,7 @@ export class Http2Exchange {
   #listen(): void {
     const stream = this.#stream;
     stream.on("response", (headers) => this.#head(headers));
-    stream.on("trailers", (headers) => this.#copy(headers, this.#trailer));
+    stream.on("trailers", (headers: IncomingHttpHeaders) => this.#copy(headers, this.#trailer));
     stream.on("data", (chunk: Buffer) => {
       if (!this.#body.push(chunk)) stream.pause();
     });
@@ -60,8 +60,8 @@ export class Http2Exchange {
       this.#whole = !stream.destroyed && !stream.rstCode;
       this.#finishIfComplete();
     });
-    stream.on("error", (cause) => this.#fail(streamFailure(this.#session, stream, cause)));
-    stream.on("close", () => this.#fail(streamFailure(this.#session, stream, undefined)));
+    stream.on("error", (cause: NodeJS.ErrnoException) => this.#fail(streamFailure(this.#session, stream, cause)));
+    stream.on("close", () => this.#fail(streamFailure(this.#session, stream)));
   }
 
   #head(headers: IncomingHttpHeaders & IncomingHttpStatusHeader): void {

@@ -24,14 +24,21 @@ export function watchSession(session: ClientHttp2Session): void {
   if (sessionErrors.has(session)) return;
   const error = { last: undefined as unknown };
   sessionErrors.set(session, error);
-  session.on("error", (reason) => (error.last = reason));
+  session.on("error", (reason: unknown) => (error.last = reason));
 }
 
 /** Why a stream ended before its response did. */
-export function streamFailure(session: ClientHttp2Session, stream: ClientHttp2Stream, cause?: NodeJS.ErrnoException): ConnectError {
+export function streamFailure(
+  session: ClientHttp2Session,
+  stream: ClientHttp2Stream,
+  cause?: NodeJS.ErrnoException,
+): ConnectError {
   if (session.destroyed) {
     // A server that refuses our certificate in TLS 1.3 does so after the handshake, and often leaves no other trace.
-    return unavailable("the connection was closed before the response was complete", sessionErrors.get(session)?.last ?? cause);
+    return unavailable(
+      "the connection was closed before the response was complete",
+      sessionErrors.get(session)?.last ?? cause,
+    );
   }
   const reset = cause === undefined || cause.code === "ERR_HTTP2_STREAM_ERROR";
   if (!reset || !stream.rstCode) return unavailable("the stream ended before the response was complete", cause);

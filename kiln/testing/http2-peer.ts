@@ -15,7 +15,10 @@ export interface Http2Peer extends AsyncDisposable {
 }
 
 /** The server on a free port and one session to it. The session has no error listener but the client's. */
-export async function connectedPeer(server: http2.Http2Server, options?: http2.SecureClientSessionOptions): Promise<Http2Peer> {
+export async function connectedPeer(
+  server: http2.Http2Server,
+  options?: http2.SecureClientSessionOptions,
+): Promise<Http2Peer> {
   const accepted = new Set<http2.ServerHttp2Session>();
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => sockets.add(socket));

@@ -5,7 +5,11 @@ import { taskFor } from "./task-for.ts";
 
 /** What a container's options are built from, without a container: a call of the example function `hello`. */
 export function optionSources(
-  changes: { readonly task?: Partial<ContainerTask>; readonly sandbox?: Partial<Sandbox>; readonly network?: string } = {},
+  changes: {
+    readonly task?: Partial<ContainerTask>;
+    readonly sandbox?: Partial<Sandbox>;
+    readonly network?: string;
+  } = {},
 ): OptionSources {
   return {
     task: { ...taskFor("hello"), ...changes.task },

@@ -14,6 +14,8 @@ export interface Started extends AsyncDisposable {
   readonly output: () => string;
   /** Where clients reach the gateway: `http://127.0.0.1:port`. */
   readonly url: string;
+  /** Where the gateway reaches the runner. */
+  readonly runnerPort: string;
   /** Resolves with the exit code. */
   readonly exited: Promise<number | null>;
   /** The runner's name, which its containers carry as the label `kiln.runner`. */
@@ -25,7 +27,7 @@ export interface Started extends AsyncDisposable {
 /** Starts Kiln and waits for the line that invokes the example. @throws Error with its output if it ends before */
 export async function started(args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Started> {
   // Other tests run beside this one: what is ours must be told from theirs.
-  const runnerId = `started-${randomBytes(6).toString("hex")}`;
+  const runnerId = env["FN_RUNNER_ID"] ?? `started-${randomBytes(6).toString("hex")}`;
   const sockets = await mkdtemp(join(tmpdir(), "kiln-t-"));
   const child = spawn(process.execPath, [...process.execArgv, "kiln/main.ts", "start", ...args], {
     env: { ...process.env, FN_PORT: "0", FN_GRPC_PORT: "0", FN_RUNNER_ID: runnerId, FN_IOFS_PATH: sockets, KILN_TRACE: runnerId, ...env },
@@ -48,6 +50,7 @@ export async function started(args: readonly string[] = [], env: NodeJS.ProcessE
   });
   return {
     runnerId,
+    runnerPort: /runner +127\.0\.0\.1:(\d+)/.exec(output)?.[1] ?? "",
     traces: async () => ({ sockets: await readdir(sockets), processes: await processesOf(runnerId) }),
     process: child,
     output: () => output,

@@ -50,4 +50,3 @@ export async function handshake(
 function namesOf(certificate: X509Certificate | undefined): readonly string[] {
   return certificate === undefined ? [] : certificateNames(certificate);
 }
-

@@ -1,9 +1,22 @@
 import { CallError } from "../../core/call-error.ts";
-import type { DriverHook, RunCall, Start } from "./driver.ts";
+import type { DriverHook, HotContainer, RunCall, Start } from "./driver.ts";
 
-/** Wraps the driver's start; the first hook is the outermost. */
+/** Wraps the driver's start; the first hook is the outermost. What a hook throws after the start ends the container. */
 export function wrapStart<Options>(start: Start<Options>, hooks: readonly DriverHook<Options>[]): Start<Options> {
-  return hooks.reduceRight((next, { start: hook }) => (hook === undefined ? next : enter(hook, next)), start);
+  return async (asked, signal) => {
+    let started: Promise<HotContainer> | undefined;
+    const innermost: Start<Options> = (inner, innerSignal) => (started = start(inner, innerSignal));
+    const outermost = hooks.reduceRight(
+      (next, { start: hook }) => (hook === undefined ? next : enter(hook, next)),
+      innermost,
+    );
+    try {
+      return await outermost(asked, signal);
+    } catch (error) {
+      await (await started?.catch(() => undefined))?.[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
 }
 
 /** Wraps the running of a call; the first hook is the outermost. */

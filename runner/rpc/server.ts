@@ -43,16 +43,16 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
     connectNodeAdapter({ routes: runnerRoutes(runner, log) }),
   );
   const sessions = new Set<http2.ServerHttp2Session>();
-  server.on("secureConnection", (socket) => admit(socket, options));
+  server.on("secureConnection", (socket: TLSSocket) => admit(socket, options));
   server.on("session", (session) => {
     sessions.add(session);
     session.setLocalWindowSize(WINDOW_BYTES);
     session.on("close", () => sessions.delete(session));
   });
-  server.on("tlsClientError", (error, socket) => {
+  server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
     log.warn("Refused a connection: its certificate was not accepted", { peer: socket.remoteAddress, reason: error });
   });
-  server.on("sessionError", (error) => log.debug("Session failed", { reason: error }));
+  server.on("sessionError", (error: Error) => log.debug("Session failed", { reason: error }));
   await listen(server, host, port);
   const { address, port: bound } = server.address() as AddressInfo;
   return {

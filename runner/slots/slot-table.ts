@@ -150,7 +150,7 @@ export class SlotTable<C> {
       this.#queue(ticket.request.key).starting -= 1;
       ticket.waiter.failed(new CallError("shutting_down"));
     }
-    for (const entry of [...this.#idle]) this.#remove(entry, "closing");
+    for (const entry of this.#idle) this.#remove(entry, "closing");
   }
 
   #queue(key: SlotKey): Queue<C> {
@@ -234,7 +234,7 @@ export class SlotTable<C> {
   #sweep(): void {
     this.#sweepAt = Infinity;
     const now = this.#clock.now();
-    for (const entry of [...this.#idle]) {
+    for (const entry of this.#idle) {
       const until = entry.idleSince + entry.request.task.idleTimeoutMs;
       if (until <= now) this.#remove(entry, "idle");
       else this.#sweepBy(until);

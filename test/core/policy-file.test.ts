@@ -15,15 +15,18 @@ const deno = join(clone, "node_modules/deno/bin.cjs");
 const runtimes = {
   Node: [],
   tsx: ["--import", "tsx"],
-  // All that the loader itself needs.
-  Deno: [deno, "run", "--allow-read"],
+  // All that loading needs: undici, which the gateway and the runner import, looks at the environment.
+  Deno: [deno, "run", "--allow-read", "--allow-env"],
 } as const;
 
 const usesKiln = `
   import { defineExtension, withExtension, z } from "kiln/extension";
+  import { defineExtension as asGateway } from "kiln/gateway";
+  import { defineExtension as asRunner } from "kiln/runner";
   const plan = defineExtension("plan", z.string());
   const set = (): unknown => withExtension({ extensions: {}, callExtensions: {} }, plan, "gold").extensions;
-  const isSame = (own: object): boolean => "defineExtension" in own && own.defineExtension === defineExtension;
+  const isSame = (own: { defineExtension?: unknown }): boolean =>
+    [defineExtension, asGateway, asRunner].every((each) => each === own.defineExtension);
   export const overriders = [set, isSame];
 `;
 const loaded = { returned: { overriders: [{ plan: "gold" }, true] } };
@@ -87,7 +90,11 @@ const faults: Record<string, Fault> = {
     text: 'import "./json.ts";',
     says: /it throws when imported: .*JSON.* at \S*\/json\.ts:1$/,
   },
-  "something thrown that is no error": { path: "text.ts", text: 'throw "no luck";', says: /it throws when imported: no luck$/ },
+  "something thrown that is no error": {
+    path: "text.ts",
+    text: 'throw "no luck";',
+    says: /it throws when imported: no luck$/,
+  },
   "a package that is not installed": {
     path: "package.ts",
     text: 'import { jwt } from "no-such-package/jwt";\nexport const overriders = [jwt];',
@@ -133,7 +140,11 @@ const faults: Record<string, Fault> = {
     says: /commonjs\/package\.json" says "type": "commonjs", expected "type": "module"/,
   },
   "a folder": { path: "commonjs", text: "", says: /\/commonjs" is a directory, expected one file in it/ },
-  "another kind of file": { path: "typeless/package.json", text: "", says: /ends in "\.json", expected a module that ends in \.ts/ },
+  "another kind of file": {
+    path: "typeless/package.json",
+    text: "",
+    says: /ends in "\.json", expected a module that ends in \.ts/,
+  },
   "a wrong path": {
     path: "nowhere.ts",
     text: "",
@@ -173,11 +184,18 @@ interface Report {
   readonly error?: string;
 }
 
-async function load(runtime: keyof typeof runtimes, names: string, files: readonly string[]): Promise<readonly Report[]> {
+async function load(
+  runtime: keyof typeof runtimes,
+  names: string,
+  files: readonly string[],
+): Promise<readonly Report[]> {
   const script = join(clone, "kiln/testing/print-policy.ts");
   const args = [...runtimes[runtime], script, names, ...files];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: clone });
-  const reports = stdout.trim().split("\n").map((line): Report => JSON.parse(line));
+  const reports = stdout
+    .trim()
+    .split("\n")
+    .map((line): Report => JSON.parse(line));
   return reports;
 }
 
@@ -243,7 +261,10 @@ describe("loadPolicyFile", () => {
 
         const rule = String.raw`put it in "${clone}/policies", or in a folder of its own .*"kiln": "file:${clone}"`;
         assert.match(first?.error ?? "", new RegExp(`^Cannot load "${alone}": "${alone}" lies in no package: ${rule}`));
-        assert.match(second?.error ?? "", new RegExp(`it imports "kiln\\S* .*which cannot be found from there: ${rule}`));
+        assert.match(
+          second?.error ?? "",
+          new RegExp(`it imports "kiln\\S* .*which cannot be found from there: ${rule}`),
+        );
       });
 
       it("explains every other failure", async (t) => {
@@ -269,7 +290,10 @@ describe("loadPolicyFile", () => {
     const { startHooks, callHooks } = await loadPolicyFile(file, hooksShape);
 
     assert.deepEqual(startHooks, []);
-    assert.deepEqual(callHooks.map((hook) => hook()), ["called"]);
+    assert.deepEqual(
+      callHooks.map((hook) => hook()),
+      ["called"],
+    );
   });
 
   it("refuses a slip in one name beside another that is right", async () => {
@@ -281,7 +305,10 @@ describe("loadPolicyFile", () => {
   it("asks for at least one of several names", async () => {
     const file = await write(join(own, "none.ts"), "export const hooks = [];");
 
-    await assert.rejects(loadPolicyFile(file, hooksShape), /it exports hooks, expected at least one of startHooks, callHooks$/);
+    await assert.rejects(
+      loadPolicyFile(file, hooksShape),
+      /it exports hooks, expected at least one of startHooks, callHooks$/,
+    );
   });
 
   it("gives up on a file that never ends importing", async () => {

@@ -37,6 +37,14 @@ describe("createGateway", () => {
     assert.equal(body.retryable, true);
   });
 
+  it("finds a function by the decoded path", async () => {
+    const { app, runner } = gatewayFor(answers(""));
+
+    assert.equal((await app.request("/invoke/%68ello", { method: "POST" })).status, 200);
+
+    assert.equal(runner.offered[0]?.call.fnId, "hello");
+  });
+
   it("answers HEAD as GET, without a body", async () => {
     const { app } = gatewayFor(answers(""));
 

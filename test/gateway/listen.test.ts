@@ -252,6 +252,23 @@ describe("listen", () => {
     assert.deepEqual(gateway.runner.signals.map(({ aborted }) => aborted), [true, true]);
   });
 
+  it("answers with the error alone where middleware fails after a streamed answer was begun", async () => {
+    const endless = runs((sink) => {
+      sink.head({ status: 200, headers: [["X-Function", "1"]] });
+      sink.data(Buffer.from("unwanted"), () => {});
+    });
+    const late = middleware(async (_c, next) => (await next(), Promise.reject(new Error("late"))));
+    await using gateway = await served(endless, { overriders: [late] });
+
+    const both = `${POST}Content-Length: 0\r\n\r\n${POST}Content-Length: 0\r\nConnection: close\r\n\r\n`;
+    const { got, ending } = await exchange(gateway.listener, both);
+
+    assert.equal(got.match(/HTTP\/1\.1 500 [^]*?Internal server error/g)?.length, 2);
+    assert.doesNotMatch(got, /unwanted|x-function/i);
+    assert.equal(ending, "end");
+    assert.deepEqual(gateway.runner.signals.map(({ aborted }) => aborted), [true, true]);
+  });
+
   it("answers what is no proper request as it answers every error", async () => {
     await using gateway = await served(answers("hi"), {}, { maxHeaderBytes: 4_096 });
 
@@ -318,6 +335,38 @@ describe("listen", () => {
     assert.equal((await answer).got, "");
     await someTurns();
     assert.equal(signal.aborted, true);
+  });
+
+  it("cuts it at once when it is hurried", async () => {
+    const gateway = await served(runs(() => {}), {}, { drainTimeoutMs: 60_000 });
+    const answer = exchange(gateway.listener, `${POST}Content-Length: 0\r\n\r\n`, { waitMs: 10_000 });
+    await offeredSignal(gateway.runner.signals);
+
+    const drained = gateway.listener[Symbol.asyncDispose]();
+    gateway.listener.hurry();
+    await drained;
+
+    assert.notEqual((await answer).ending, "open");
+  });
+
+  it("counts a client that leaves with its last promised byte as served, whatever the runner still has to say", async () => {
+    const finished = Promise.withResolvers<void>();
+    const promised = runs(async (sink, _call, signal) => {
+      sink.head({ status: 200, headers: [["Content-Length", "4"]] });
+      sink.data(Buffer.from("all."), () => {});
+      await sleep(300);
+      assert.equal(signal.aborted, false, "the call was not cancelled");
+      sink.finish({ ok: true, timings: NO_TIMINGS });
+      finished.resolve();
+    });
+    await using gateway = await served(promised);
+
+    const { got } = await exchange(gateway.listener, `${POST}Content-Length: 0\r\n\r\n`, { waitMs: 100 });
+    assert.match(got, /all\.$/);
+    await finished.promise;
+
+    assert.match(gateway.metrics.render(), /fn_completed 1/);
+    assert.doesNotMatch(gateway.metrics.render(), /fn_canceled 1/);
   });
 });
 

@@ -29,7 +29,11 @@ describe("certs", () => {
     const { serverNames, clientNames } = await handshake(runner, gateway, "runner-1.example");
     assert.equal(serverNames[0], "runner-1.example");
     assert.deepEqual(clientNames, ["gateway-1.example"]);
-    assert.deepEqual((await readdir(join(directory, "b"))).toSorted(), ["ca.crt", "runner-1.example.crt", "runner-1.example.key"]);
+    assert.deepEqual((await readdir(join(directory, "b"))).toSorted(), [
+      "ca.crt",
+      "runner-1.example.crt",
+      "runner-1.example.key",
+    ]);
     assert.equal((await stat(join(directory, "ca/ca.key"))).mode & 0o777, 0o600);
     assert.equal((await stat(join(directory, "b/runner-1.example.key"))).mode & 0o777, 0o600);
   });
@@ -87,11 +91,20 @@ describe("certs", () => {
     "no directory": { args: valid.slice(2), says: /^Error: --out is missing: the directory to write to$/ },
     "no name": { args: [...valid.slice(0, 2), ...valid.slice(4)], says: /^Error: --name is missing/ },
     "no role": { args: valid.slice(0, 4), says: /^Error: --role is missing, expected gateway or runner$/ },
-    "another role": { args: [...valid, "--role", "server"], says: /^Error: --role is "server", expected gateway or runner$/ },
+    "another role": {
+      args: [...valid, "--role", "server"],
+      says: /^Error: --role is "server", expected gateway or runner$/,
+    },
     "a name that is no host name": { args: [...valid, "--name", "a b"], says: /Cannot issue a certificate for "a b"/ },
     "a path for a name": { args: [...valid, "--name", "../x"], says: /Cannot issue a certificate for "\.\.\/x"/ },
-    "the authority's name": { args: [...valid, "--name", "ca"], says: /^Error: --name is "ca", which is the authority's own$/ },
-    "a wrong number of days": { args: [...valid, "--days", "0"], says: /^Error: --days is "0", expected a whole number/ },
+    "the authority's name": {
+      args: [...valid, "--name", "ca"],
+      says: /^Error: --name is "ca", which is the authority's own$/,
+    },
+    "a wrong number of days": {
+      args: [...valid, "--days", "0"],
+      says: /^Error: --days is "0", expected a whole number/,
+    },
     "another option": { args: [...valid, "--host", "x"], says: /Unknown option '--host'/ },
     "another argument": { args: [...valid, "x"], says: /Unexpected argument 'x'/ },
   };

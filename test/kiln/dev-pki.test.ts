@@ -30,7 +30,14 @@ describe("ensureDevPki", () => {
     assert.equal(first.madeBecause, "there were none");
     assert.equal(second.madeBecause, undefined);
     assert.deepEqual(await readAll(directory), texts);
-    assert.deepEqual(Object.keys(texts), ["ca.crt", "ca.key", "gateway.crt", "gateway.key", "runner.crt", "runner.key"]);
+    assert.deepEqual(Object.keys(texts), [
+      "ca.crt",
+      "ca.key",
+      "gateway.crt",
+      "gateway.key",
+      "runner.crt",
+      "runner.key",
+    ]);
     for (const key of ["ca.key", "gateway.key", "runner.key"]) assert.equal(await modeOf(join(directory, key)), 0o600);
     assert.equal(await modeOf(directory), 0o700);
     await assertWorks(first);

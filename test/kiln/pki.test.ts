@@ -32,9 +32,15 @@ describe("issue", () => {
 
     await assert.rejects(handshake(runner, { ca: runner.ca }), /server":"UNABLE_TO_GET_ISSUER_CERT/);
     await assert.rejects(handshake(runner, trusting), /server":"UNABLE_TO_VERIFY_LEAF_SIGNATURE/);
-    await assert.rejects(handshake(others.runner, gateway), /client":"(?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/);
+    await assert.rejects(
+      handshake(others.runner, gateway),
+      /client":"(?:SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/,
+    );
     await assert.rejects(handshake(runner, runner), /server":"(?:INVALID_PURPOSE|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/);
-    await assert.rejects(handshake(gateway, gateway, "kiln-gateway"), /client":"(?:INVALID_PURPOSE|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/);
+    await assert.rejects(
+      handshake(gateway, gateway, "kiln-gateway"),
+      /client":"(?:INVALID_PURPOSE|UNABLE_TO_VERIFY_LEAF_SIGNATURE)/,
+    );
     await assert.rejects(handshake(runner, gateway, "other-runner"), /client":"ERR_TLS_CERT_ALTNAME_INVALID/);
   });
 

@@ -157,6 +157,20 @@ describe("a runner", async () => {
     assert.equal(perCall.containerId, a.containerId);
   });
 
+  it("keeps its connection between calls, and closes one that was idle for a second", async () => {
+    const call = () => callFor("probe", { idleTimeoutMs: 27_000 });
+    const connections = async () => {
+      const { body } = await offerTo(runner, call()).outcome;
+      return (JSON.parse(body.toString()) as { probe: { connections: number } }).probe.connections;
+    };
+    assert.equal(await connections(), 1);
+    assert.equal(await connections(), 1, "reused at once");
+
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+
+    assert.equal(await connections(), 2);
+  });
+
   it("runs one call at a time in a container", async () => {
     const call = () => callFor("probe", { idleTimeoutMs: 28_000, ...control({ sleepTime: 200 }) });
     const [one, two] = await Promise.all([offerTo(runner, call()).outcome, offerTo(runner, call()).outcome]);

@@ -33,7 +33,7 @@ export function describeRunning<Options>(subject: DriverSubject<Options>): void 
       const { status, body } = await fdk.call({ name: "Kiln" });
 
       assert.equal(status, 200);
-      assert.equal(JSON.parse(body).message, "Ahoj, Kiln");
+      assert.deepEqual(JSON.parse(body), { message: "Ahoj, Kiln", callId: "0" });
     });
 
     it("has the task's environment, unchanged, and nothing of the runner's", async () => {

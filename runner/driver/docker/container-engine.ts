@@ -33,7 +33,8 @@ const REMOVE_TIMEOUT_MS = 30_000;
 const REMOVE_RETRY_MS = 100;
 
 export function containerEngine(docker: Docker, clock: Clock): ContainerEngine {
-  const bounded = <T>(step: EngineStep, call: (abortSignal: AbortSignal) => Promise<T>) => engineCall(clock, step, call);
+  const bounded = <T>(step: EngineStep, call: (abortSignal: AbortSignal) => Promise<T>) =>
+    engineCall(clock, step, call);
 
   return {
     async create({ name, platform, ...body }) {
@@ -104,7 +105,9 @@ async function openWatch(docker: Docker, id: string, condition: string, abortSig
     abortSignal,
   };
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    docker.modem.dial(request, (error, answer) => (error === null ? resolve(answer as IncomingMessage) : reject(error)));
+    docker.modem.dial(request, (error, answer) =>
+      error === null ? resolve(answer as IncomingMessage) : reject(error),
+    );
   });
   return { ended: text(response).then(exitCode) };
 }

@@ -36,7 +36,11 @@ export async function watchExit(id: string, first: ExitWatch, dependencies: Exit
 }
 
 /** Reads the flag: an exit code of 137 is any SIGKILL. The daemon may hear of the memory after it heard of the end. */
-async function outOfMemory(id: string, exitCode: number, { engine, clock, leaving }: ExitDependencies): Promise<boolean> {
+async function outOfMemory(
+  id: string,
+  exitCode: number,
+  { engine, clock, leaving }: ExitDependencies,
+): Promise<boolean> {
   for (let left: number = OOM_NEWS.tries; ; left -= 1) {
     if (await engine.outOfMemory(id)) return true;
     if (exitCode !== SIGKILLED || left === 0 || leaving.aborted) return false;

@@ -40,6 +40,8 @@ export const SOCKET_TARGET = "/tmp/iofs";
 
 const MIB = 1_048_576;
 const CPU_PERIOD_US = 100_000;
+/** Docker takes no quota below a millisecond, so very small ones are counted over the longest period. */
+const LONGEST_CPU_PERIOD_US = 1_000_000;
 
 const name: OptionBuilder = ({ place }) => ({ config: { name: place.id } });
 
@@ -65,8 +67,11 @@ const memory: OptionBuilder = ({ task: { memoryMiB } }) => ({
   host: { Memory: memoryMiB * MIB, MemorySwap: memoryMiB * MIB },
 });
 
-const cpu: OptionBuilder = ({ task: { cpuMillis } }) =>
-  cpuMillis === 0 ? {} : { host: { CpuPeriod: CPU_PERIOD_US, CpuQuota: (cpuMillis * CPU_PERIOD_US) / 1_000 } };
+const cpu: OptionBuilder = ({ task: { cpuMillis } }) => {
+  if (cpuMillis === 0) return {};
+  const CpuPeriod = cpuMillis < 10 ? LONGEST_CPU_PERIOD_US : CPU_PERIOD_US;
+  return { host: { CpuPeriod, CpuQuota: (cpuMillis * CpuPeriod) / 1_000 } };
+};
 
 const tmpfs: OptionBuilder = ({ task, sandbox }) => {
   const inodes = sandbox.tmpfsInodes > 0 ? `,nr_inodes=${sandbox.tmpfsInodes}` : "";
@@ -135,9 +140,14 @@ const BUILDERS: readonly OptionBuilder[] = [
 
 /** Builds a container's options, fresh each time. */
 export function containerOptions(sources: OptionSources): ContainerCreateOptions {
-  const built = BUILDERS.map((build) => build(sources));
-  const host: CreateHostConfig = Object.assign({}, ...built.map((part) => part.host));
-  return Object.assign({}, ...built.map((part) => part.config), { HostConfig: host });
+  const host: CreateHostConfig = {};
+  const options: ContainerCreateOptions = { HostConfig: host };
+  for (const build of BUILDERS) {
+    const built = build(sources);
+    Object.assign(options, built.config);
+    Object.assign(host, built.host);
+  }
+  return options;
 }
 
 function hostPath(path: string, { socketPrefix }: Sandbox): string {

@@ -58,7 +58,10 @@ async function watched(id: string, { engine, clock, onLine }: StartDependencies)
     throw error;
   });
   const ended = watchExit(id, watch, { engine, clock, leaving: leaving.signal, gone: gone.signal });
-  const exited = ended.finally(() => settled(output.ended, clock));
+  const exited = ended.then(async (exit) => {
+    await settled(output.ended, clock);
+    return exit;
+  });
 
   let removed: Promise<void> | undefined;
   const remove = async () => {

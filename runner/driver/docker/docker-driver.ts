@@ -67,7 +67,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
 
     async start({ place, options: asked }, signal) {
       const own = built.get(place);
-      if (own === undefined) throw new CallError("hook_failed", "A driver hook passed on another place than it was given");
+      if (own === undefined) throw new CallError("hook_failed", "A driver hook passed on another place than its own");
       const checked = guard.check(asked, own);
       const either = AbortSignal.any([signal, closing.signal]);
       const started = startContainer(checked, { engine, clock, log, onLine }, either).then(track);

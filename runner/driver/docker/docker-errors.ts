@@ -2,8 +2,15 @@ import { CallError } from "../../../core/call-error.ts";
 import type { ErrorCode } from "../../../core/error-codes.ts";
 
 /** What was asked of the Engine when it failed. */
-export type EngineStep = "inspect the image" | "create the container" | "attach to the container" | EndStep;
-type EndStep = "start the container" | "wait for the container" | "inspect the container" | "remove the container" | "list the containers";
+export type EngineStep =
+  | "inspect the image"
+  | "create the container"
+  | "attach to the container"
+  | "start the container"
+  | "wait for the container"
+  | "inspect the container"
+  | "remove the container"
+  | "list the containers";
 
 /** An answer of the Engine that is no success, or no answer. */
 export interface EngineFailure {
@@ -31,7 +38,8 @@ export function unlessGone(error: unknown): undefined {
 }
 
 // What the Engine says of an image whose command cannot be run.
-const NOT_RUNNABLE = /no command specified|executable file not found|no such file or directory|permission denied|exec format error/i;
+const NOT_RUNNABLE =
+  /no command specified|executable file not found|no such file or directory|permission denied|exec format error/i;
 
 /** The one place where the Engine's failures become call errors. */
 export function engineError(error: unknown, step: EngineStep): CallError {
@@ -39,8 +47,11 @@ export function engineError(error: unknown, step: EngineStep): CallError {
   const { status, message } = engineFailure(error);
   const fail = (code: ErrorCode, text: string) => new CallError(code, text, { cause: error });
   if (status === undefined) return fail("docker_unavailable", `Docker cannot be reached to ${step}: ${message}`);
-  if (step === "create the container" && status === 404) {
-    return fail("server_busy", `Timed out - server too busy: the image was removed before its container was made: ${message}`);
+  if (step === "create the container" && status === 404 && /no such image/i.test(message)) {
+    return fail(
+      "server_busy",
+      `Timed out - server too busy: the image was removed before its container was made: ${message}`,
+    );
   }
   if (/initialize logging driver|syslog-address/i.test(message)) {
     return fail("syslog_unavailable", `Syslog Unavailable: ${message}`);

@@ -10,9 +10,7 @@ export interface EngineOptions {
 }
 
 /** A client of the Docker Engine. Nothing is sent until it is used; the only place that constructs dockerode. */
-export function connectEngine({
-  host = "unix:///var/run/docker.sock",
-}: EngineOptions = {}): Docker {
+export function connectEngine({ host = "unix:///var/run/docker.sock" }: EngineOptions = {}): Docker {
   const options = {
     // docker-modem reads DOCKER_HOST, DOCKER_CERT_PATH and the rest by itself and lets them win
     // over what is merely absent here, so every one of them is named, if only as undefined.
@@ -34,8 +32,7 @@ export function connectEngine({
 /** The Engine's version, or undefined when it does not answer in time. */
 export async function pingEngine(docker: Docker, timeoutMs: number): Promise<string | undefined> {
   // Dockerode takes options here and its types do not say so; `bind` picks the signature they fit.
-  const version: (options: { abortSignal: AbortSignal }) => Promise<Docker.DockerVersion> =
-    docker.version.bind(docker);
+  const version: (options: { abortSignal: AbortSignal }) => Promise<Docker.DockerVersion> = docker.version.bind(docker);
   try {
     return (await version({ abortSignal: AbortSignal.timeout(timeoutMs) })).Version;
   } catch {
@@ -47,9 +44,7 @@ function endpoint(host: string): { socketPath: string } | { host: string; port: 
   if (host.startsWith("unix://")) return { socketPath: host.slice("unix://".length) };
   const url = URL.parse(host);
   if (url?.protocol !== "tcp:" || url.port === "") {
-    throw new TypeError(
-      `Cannot read Docker host "${host}": expected unix:///path or tcp://host:port`,
-    );
+    throw new TypeError(`Cannot read Docker host "${host}": expected unix:///path or tcp://host:port`);
   }
   return { host: url.hostname, port: url.port };
 }

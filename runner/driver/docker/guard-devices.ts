@@ -1,4 +1,4 @@
-import { isInteger, isList, member, members, objection, strings, type Asked, type Rule } from "./guard-field.ts";
+import { isInteger, isList, member, members, objection, shown, strings, type Asked, type Rule } from "./guard-field.ts";
 import type { Plain } from "./plain-data.ts";
 
 /** Devices of the host, each with no more of read, write and mknod than the allow-list gives it. */
@@ -7,11 +7,11 @@ export const devices: Rule = (asked) => {
   if (!isList(asked.value)) return objection(asked, "expected a list of devices");
   const allowed = new Map(asked.permits.devices.map((entry) => splitDevice(entry)));
   for (const device of asked.value) {
-    const path = member(device, "PathOnHost");
-    const wanted = member(device, "CgroupPermissions") ?? "rwm";
-    const given = typeof path === "string" ? allowed.get(path) : undefined;
-    const covered = given !== undefined && typeof wanted === "string" && [...(wanted || "rwm")].every((one) => given.includes(one));
-    if (!covered) return objection(asked, `device ${String(path)} is not allowed`, `devices: ["${String(path)}:${String(wanted)}"]`);
+    const path = shown(member(device, "PathOnHost"));
+    const wanted = shown(member(device, "CgroupPermissions") ?? "") || "rwm";
+    const given = allowed.get(path) ?? "";
+    const covered = Array.from(wanted).every((one) => given.includes(one));
+    if (!covered) return objection(asked, `device ${path} is not allowed`, `devices: ["${path}:${wanted}"]`);
   }
   return undefined;
 };

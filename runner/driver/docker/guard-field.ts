@@ -76,7 +76,7 @@ export const guarded = (why: string, shape: Shape = SCALAR): ValueField =>
   listable((asked) => (saysNothing(asked) ? undefined : objection(asked, why, `fields: [${asked.path}]`)), shape);
 
 /** The Engine takes an empty value for an absent one; with few exceptions, whose rules do not ask here. */
-function saysNothing({ value, built }: Asked): boolean {
+export function saysNothing({ value, built }: Asked): boolean {
   if (built !== undefined) return false;
   if (typeof value === "object") return Object.keys(value).length === 0;
   return value === undefined || value === false || value === 0 || value === "";
@@ -123,6 +123,11 @@ export function isList(value: Plain | undefined): value is readonly Plain[] {
 
 export function isObject(value: Plain | undefined): value is PlainObject {
   return typeof value === "object" && !Array.isArray(value);
+}
+
+/** A value in a sentence. */
+export function shown(value: Plain | undefined): string {
+  return typeof value === "string" ? value : value === undefined ? "nothing" : JSON.stringify(value);
 }
 
 /** An object's own members, or none. */

@@ -7,9 +7,9 @@ import type { z } from "zod";
 
 import type { Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
-import { createGuard, type Guard } from "./guard.ts";
 import { guardPermits, type GuardPermits } from "./guard-permits.ts";
 import { listableFields } from "./guard-table.ts";
+import { createGuard, type Guard } from "./guard.ts";
 
 /** A guard with an operator's allow-list. @throws Error naming the file and the line at fault */
 export async function loadGuard(path: string): Promise<Guard> {
@@ -73,7 +73,9 @@ export function parsePermits(source: string, path: string): GuardPermits {
   const read = guardPermits.safeParse(document.toJS() ?? {});
   if (!read.success) {
     const [issue] = read.error.issues;
-    throw issue === undefined ? read.error : fail(lineOf(placeOf(issue)), `${issue.path.join(".") || "file"}: ${issue.message}`);
+    throw issue === undefined
+      ? read.error
+      : fail(lineOf(placeOf(issue)), `${issue.path.join(".") || "file"}: ${issue.message}`);
   }
   const known = listableFields();
   const unknown = read.data.fields.findIndex((field) => !known.includes(field));
@@ -94,7 +96,9 @@ function offsetOf(document: Document, at: readonly PropertyKey[]): number {
   for (let depth = at.length; depth > 0; depth -= 1) {
     const key = at[depth - 1];
     const holder: unknown = depth === 1 ? document.contents : document.getIn(at.slice(0, depth - 1), true);
-    const pair = isMap(holder) ? holder.items.find((item) => isPair(item) && String(item.key) === String(key)) : undefined;
+    const pair = isMap(holder)
+      ? holder.items.find((item) => isPair(item) && String(item.key) === String(key))
+      : undefined;
     const node: unknown = pair?.key ?? document.getIn(at.slice(0, depth), true);
     if (hasRange(node)) return node.range[0];
   }

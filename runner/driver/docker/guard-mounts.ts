@@ -9,6 +9,7 @@ import {
   member,
   members,
   objection,
+  shown,
   strings,
   type Asked,
   type Objection,
@@ -79,17 +80,21 @@ function judgeBind(mount: Plain, asked: Asked): Objection | undefined {
   const source = member(mount, "Source");
   const writable = member(mount, "ReadOnly") !== true;
   const permit = `binds: [{ source: ${JSON.stringify(source ?? "")}, writable: ${writable} }]`;
-  if (typeof source !== "string" || !isPlainPath(source)) return objection(asked, "expected an absolute source without '..'");
+  if (typeof source !== "string" || !isPlainPath(source))
+    return objection(asked, "expected an absolute source without '..'");
   const allowed = asked.permits.binds.some((bind) => {
     const exact = bind.source === source;
-    const below = bind.below && source.startsWith(bind.source === "/" ? "/" : `${bind.source}/`) && !isEngineSocket(source);
+    const below =
+      bind.below && source.startsWith(bind.source === "/" ? "/" : `${bind.source}/`) && !isEngineSocket(source);
     return (exact || below) && (bind.writable || !writable);
   });
   if (!allowed) return objection(asked, `a bind of ${source}${writable ? ", writable," : ""} is not allowed`, permit);
   const options = member(mount, "BindOptions");
   const propagation = member(options, "Propagation") ?? "";
-  if (!["", "private", "rprivate"].includes(String(propagation))) return objection(asked, "mounts are not propagated");
-  return member(options, "CreateMountpoint") === true ? objection(asked, "no directory is made on the host") : undefined;
+  if (!["", "private", "rprivate"].includes(shown(propagation))) return objection(asked, "mounts are not propagated");
+  return member(options, "CreateMountpoint") === true
+    ? objection(asked, "no directory is made on the host")
+    : undefined;
 }
 
 function isEngineSocket(path: string): boolean {
@@ -99,7 +104,11 @@ function isEngineSocket(path: string): boolean {
 function judgeVolume(mount: Plain, asked: Asked): Objection | undefined {
   const name = member(mount, "Source");
   if (typeof name !== "string" || !asked.permits.volumes.includes(name)) {
-    return objection(asked, `volume ${JSON.stringify(name ?? "")} is not allowed`, `volumes: [${JSON.stringify(name ?? "")}]`);
+    return objection(
+      asked,
+      `volume ${JSON.stringify(name ?? "")} is not allowed`,
+      `volumes: [${JSON.stringify(name ?? "")}]`,
+    );
   }
   // A volume driver's options can name any path of the host.
   const options = member(mount, "VolumeOptions");
@@ -109,7 +118,8 @@ function judgeVolume(mount: Plain, asked: Asked): Objection | undefined {
 
 function judgeTmpfs(mount: Plain, asked: Asked): Objection | undefined {
   const options = member(mount, "TmpfsOptions");
-  if (!isInteger(member(options, "SizeBytes"), 1, Number.MAX_SAFE_INTEGER)) return objection(asked, "a tmpfs needs a size");
+  if (!isInteger(member(options, "SizeBytes"), 1, Number.MAX_SAFE_INTEGER))
+    return objection(asked, "a tmpfs needs a size");
   return member(options, "Options") === undefined ? undefined : objection(asked, "TmpfsOptions.Options may not be set");
 }
 
@@ -122,10 +132,13 @@ export const tmpfs: Rule = (asked) => {
   if (asked.value !== undefined && !isObject(asked.value)) return objection(asked, "expected options by directory");
   for (const [target, options] of members(asked.value)) {
     if (options === member(asked.built, target)) continue;
-    if (!isPlainPath(target) || hides(target, SOCKET_TARGET)) return objection(asked, `"${target}" is no place for a mount`);
+    if (!isPlainPath(target) || hides(target, SOCKET_TARGET))
+      return objection(asked, `"${target}" is no place for a mount`);
     const words = typeof options === "string" ? options.split(",") : [];
     const keys = words.map((word) => word.split("=")[0] ?? "");
-    const strange = words.find((word) => !(SAFE_WORDS.includes(word) || (word.includes("=") && SAFE_KEYS.includes(word.split("=")[0] ?? ""))));
+    const strange = words.find(
+      (word) => !(SAFE_WORDS.includes(word) || (word.includes("=") && SAFE_KEYS.includes(word.split("=")[0] ?? ""))),
+    );
     if (strange !== undefined) return objection(asked, `"${strange}" is not allowed at "${target}"`, listed);
     if (new Set(keys).size !== keys.length) return objection(asked, `an option comes twice at "${target}"`);
     // A size of 0 means no limit.

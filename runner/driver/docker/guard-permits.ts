@@ -2,7 +2,9 @@ import { posix } from "node:path";
 
 import { z } from "zod";
 
-const path = z.string().refine((text) => isPlainPath(text), "expected an absolute path without '..', '//' or '/' at its end");
+const path = z
+  .string()
+  .refine((text) => isPlainPath(text), "expected an absolute path without '..', '//' or '/' at its end");
 const word = z.string().min(1);
 
 const network = word.refine(
@@ -63,5 +65,10 @@ export type GuardPermits = z.output<typeof guardPermits>;
 export const NO_PERMITS: GuardPermits = guardPermits.parse({});
 
 export function isPlainPath(text: string): boolean {
-  return text.startsWith("/") && posix.normalize(text) === text && (text === "/" || !text.endsWith("/")) && !text.includes("\0");
+  return (
+    text.startsWith("/") &&
+    posix.normalize(text) === text &&
+    (text === "/" || !text.endsWith("/")) &&
+    !text.includes("\0")
+  );
 }

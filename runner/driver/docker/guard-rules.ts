@@ -5,6 +5,8 @@ import {
   member,
   members,
   objection,
+  saysNothing,
+  shown,
   strings,
   type Asked,
   type Objection,
@@ -25,7 +27,9 @@ const additions =
     const dropped = own.find((item) => !items.includes(item));
     if (dropped !== undefined) return objection(asked, `"${dropped}" may not be dropped`);
     const extra = items.find((item) => !own.includes(item) && !allowed(asked.permits).includes(item));
-    return extra === undefined ? undefined : objection(asked, `${what} "${extra}" is not allowed`, `${entry}: ["${extra}"]`);
+    return extra === undefined
+      ? undefined
+      : objection(asked, `${what} "${extra}" is not allowed`, `${entry}: ["${extra}"]`);
   };
 
 export const securityOpts = additions("option", (permits) => permits.securityOpts, "securityOpts");
@@ -44,7 +48,9 @@ export const capAdd: Rule = (asked) => {
   if (items === undefined) return objection(asked, "expected a list of strings");
   const allowed = new Set(asked.permits.capabilities.map(capability));
   const extra = items.map(capability).find((item) => !allowed.has(item));
-  return extra === undefined ? undefined : objection(asked, `capability ${extra} is not allowed`, `capabilities: [${extra}]`);
+  return extra === undefined
+    ? undefined
+    : objection(asked, `capability ${extra} is not allowed`, `capabilities: [${extra}]`);
 };
 
 function capability(name: string): string {
@@ -53,7 +59,8 @@ function capability(name: string): string {
 
 export const labels: Rule = (asked) => {
   const texts = members(asked.value).every(([, value]) => typeof value === "string");
-  if (!texts || (asked.value !== undefined && !isObject(asked.value))) return objection(asked, "expected texts by name");
+  if (!texts || (asked.value !== undefined && !isObject(asked.value)))
+    return objection(asked, "expected texts by name");
   const names = new Set([...members(asked.value), ...members(asked.built)].map(([name]) => name));
   for (const name of names) {
     const same = member(asked.value, name) === member(asked.built, name);
@@ -67,7 +74,7 @@ const oneOf =
   (what: string, allowed: (permits: GuardPermits) => readonly string[], entry: string): Rule =>
   (asked) => {
     const value = asked.value ?? "";
-    if (typeof value === "string" && allowed(asked.permits).includes(value)) return undefined;
+    if (saysNothing(asked) || (typeof value === "string" && allowed(asked.permits).includes(value))) return undefined;
     return objection(asked, `this ${what} is not allowed`, `${entry}: [${JSON.stringify(value)}]`);
   };
 
@@ -112,13 +119,18 @@ export const endpoints: Rule = (asked) => {
     const said = members(settings).find(([name]) => name !== "GwPriority");
     if (said !== undefined) return objection(asked, `${said[0]} may not be set`);
   }
-  return isObject(asked.value) || asked.value === undefined ? undefined : objection(asked, "expected settings by network");
+  return isObject(asked.value) || asked.value === undefined
+    ? undefined
+    : objection(asked, "expected settings by network");
 };
 
 export const sysctls: Rule = (asked) => {
   const extra = members(asked.value).find(([name]) => !asked.permits.sysctls.includes(name));
-  if (!isObject(asked.value)) return asked.value === undefined ? undefined : objection(asked, "expected values by name");
-  return extra === undefined ? undefined : objection(asked, `sysctl "${extra[0]}" is not allowed`, `sysctls: [${extra[0]}]`);
+  if (!isObject(asked.value))
+    return asked.value === undefined ? undefined : objection(asked, "expected values by name");
+  return extra === undefined
+    ? undefined
+    : objection(asked, `sysctl "${extra[0]}" is not allowed`, `sysctls: [${extra[0]}]`);
 };
 
 /** Bytes of memory: what the function has, or up to the allow-list's range; never unlimited. */
@@ -158,15 +170,15 @@ export const ulimits: Rule = (asked) => {
   const built = isList(asked.built) ? asked.built : [];
   const own = new Map(built.map((limit) => [member(limit, "Name"), member(limit, "Hard")]));
   const dropped = [...own.keys()].find((name) => !list.some((limit) => member(limit, "Name") === name));
-  if (dropped !== undefined) return objection(asked, `limit ${String(dropped)} may not be dropped`);
+  if (dropped !== undefined) return objection(asked, `limit ${shown(dropped)} may not be dropped`);
   for (const limit of list) {
     const name = member(limit, "Name");
     const hard = own.get(name);
     const range = typeof name === "string" ? asked.permits.ranges.ulimits[name]?.max : undefined;
     const most = Math.max(typeof hard === "number" ? hard : -1, range ?? -1);
     if (isInteger(member(limit, "Soft"), 0, most) && isInteger(member(limit, "Hard"), 0, most)) continue;
-    const permit = `ranges: { ulimits: { ${String(name)}: { max: ${String(member(limit, "Hard"))} } } }`;
-    return objection(asked, `limit ${String(name)} is not allowed, or not this high`, permit);
+    const permit = `ranges: { ulimits: { ${shown(name)}: { max: ${shown(member(limit, "Hard"))} } } }`;
+    return objection(asked, `limit ${shown(name)} is not allowed, or not this high`, permit);
   }
   return undefined;
 };
@@ -174,7 +186,8 @@ export const ulimits: Rule = (asked) => {
 /** Limits of disk throughput: more of them is less for the container. */
 export const throttle: Rule = (asked) => {
   const list = asked.value ?? [];
-  const numbers = isList(list) && list.every((each) => isInteger(member(each, "Rate") ?? member(each, "Weight"), 0, Infinity));
+  const numbers =
+    isList(list) && list.every((each) => isInteger(member(each, "Rate") ?? member(each, "Weight"), 0, Infinity));
   return numbers ? undefined : objection(asked, "expected a list of devices, each with its rate or weight");
 };
 

@@ -3,7 +3,16 @@ import { isDeepStrictEqual } from "node:util";
 import type { ContainerCreateOptions } from "dockerode";
 
 import { CallError } from "../../../core/call-error.ts";
-import { isList, isObject, member, objection, type Asked, type Field, type Objection, type Shape } from "./guard-field.ts";
+import {
+  isList,
+  isObject,
+  member,
+  objection,
+  type Asked,
+  type Field,
+  type Objection,
+  type Shape,
+} from "./guard-field.ts";
 import { NO_PERMITS, type GuardPermits } from "./guard-permits.ts";
 import { GUARD_TABLE } from "./guard-table.ts";
 import { plainCopy, type Plain, type PlainObject } from "./plain-data.ts";

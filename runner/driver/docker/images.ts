@@ -22,7 +22,11 @@ export interface Images extends Disposable {
 
 export function createImages(docker: Docker, clock: Clock, options: ImageOptions = {}): Images {
   const { pullTimeoutMs = 600_000, allowVolumes = false } = options;
-  const pulls = new SharedPulls((image, token, signal) => pullImage(docker, image, token, signal), pullTimeoutMs, clock);
+  const pulls = new SharedPulls(
+    (image, token, signal) => pullImage(docker, image, token, signal),
+    pullTimeoutMs,
+    clock,
+  );
 
   const isUsable = async (image: string, signal: AbortSignal): Promise<boolean> => {
     const volumes = await declaredVolumes(docker, clock, image, signal);

@@ -6,8 +6,8 @@ import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver } from "../driver.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
 import { connectEngine, pingEngine } from "./engine.ts";
-import { createGuard } from "./guard.ts";
 import { watchGuard } from "./guard-file.ts";
+import { createGuard } from "./guard.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -25,7 +25,9 @@ export async function openDocker(
   const docker = connectEngine({ host: settings.DOCKER_HOST });
   const version = await pingEngine(docker, PING_MS);
   if (version === undefined) {
-    throw new Error(`Cannot start: Docker does not answer at ${settings.DOCKER_HOST} (DOCKER_HOST), or set FN_DRIVER=process`);
+    throw new Error(
+      `Cannot start: Docker does not answer at ${settings.DOCKER_HOST} (DOCKER_HOST), or set FN_DRIVER=process`,
+    );
   }
   const installation = { id: settings.FN_INSTALLATION_ID, runnerId, bootId };
   const guard = guardFile === undefined ? createGuard() : await watchGuard(guardFile, log, systemClock);

@@ -57,7 +57,11 @@ export function splitLines(onLine: (line: string) => void): { push(bytes: Buffer
 }
 
 /** Takes one line of what a container wrote, without its end. */
-export type OnLine = (line: { readonly containerId: string; readonly stream: OutputStream; readonly text: string }) => void;
+export type OnLine = (line: {
+  readonly containerId: string;
+  readonly stream: OutputStream;
+  readonly text: string;
+}) => void;
 
 export interface ContainerOutput {
   stderrTail(): string;

@@ -4,7 +4,12 @@ import { splitLines } from "./output.ts";
 import { abortReason } from "./unless-aborted.ts";
 
 /** Has the daemon pull an image. @throws CallError `image_pull_failed`, or the signal's reason */
-export async function pullImage(docker: Docker, image: string, registryToken: string, signal: AbortSignal): Promise<void> {
+export async function pullImage(
+  docker: Docker,
+  image: string,
+  registryToken: string,
+  signal: AbortSignal,
+): Promise<void> {
   const credentials = registryToken === "" ? {} : { authconfig: { registrytoken: registryToken } };
   try {
     const progress = await docker.pull(image, { ...credentials, abortSignal: signal });

@@ -15,7 +15,10 @@ describe("ChunkQueue", () => {
   it("is full at its limit, and tells of room once when half of that is read", async () => {
     const { queue, told } = queueOf(4);
 
-    assert.deepEqual([1, 1, 1, 1].map((length) => queue.push(bytes(length))), [true, true, true, false]);
+    assert.deepEqual(
+      [1, 1, 1, 1].map((length) => queue.push(bytes(length))),
+      [true, true, true, false],
+    );
     await queue.next();
     assert.deepEqual(told, []);
     await queue.next();

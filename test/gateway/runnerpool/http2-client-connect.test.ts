@@ -62,7 +62,10 @@ describe("eventFedClient under Connect, with mutual TLS", () => {
   });
 
   it("carries the errors of a handler", async () => {
-    await using peer = await serving({ status: () => Promise.reject(new ConnectError("not today", Code.Aborted)) }, gateway);
+    await using peer = await serving(
+      { status: () => Promise.reject(new ConnectError("not today", Code.Aborted)) },
+      gateway,
+    );
 
     await assert.rejects(runnerClient(peer).status({}), failsWith(Code.Aborted, /not today/));
   });
@@ -113,7 +116,8 @@ describe("eventFedClient under Connect, with mutual TLS", () => {
     const controller = new AbortController();
 
     const reading = (async () => {
-      for await (const _ of runnerClient(peer).engage(silence(controller.signal), { signal: controller.signal })) controller.abort();
+      for await (const _ of runnerClient(peer).engage(silence(controller.signal), { signal: controller.signal }))
+        controller.abort();
     })();
 
     await assert.rejects(reading, failsWith(Code.Canceled));
@@ -137,10 +141,13 @@ describe("eventFedClient under Connect, with mutual TLS", () => {
 });
 
 function dataMessage(length: number) {
-  return { frames: [{ call: 1, frame: { case: "data" as const, value: { bytes: new Uint8Array(length), end: false } } }] };
+  return {
+    frames: [{ call: 1, frame: { case: "data" as const, value: { bytes: new Uint8Array(length), end: false } } }],
+  };
 }
 
 /** Says nothing until the signal aborts. */
 async function* silence(signal: AbortSignal): AsyncGenerator<MessageInitShape<typeof EngageRequestSchema>> {
   if (!signal.aborted) await once(signal, "abort");
+  yield* [];
 }

@@ -26,7 +26,13 @@ async function serverSide(server: http2.Http2Server): Promise<http2.ServerHttp2S
 }
 
 function post(url: string, more: Partial<UniversalClientRequest> = {}): UniversalClientRequest {
-  return { url: `${url}/some/path?a=b`, method: "POST", header: new Headers({ "x-one": "1" }), body: chunks("x"), ...more };
+  return {
+    url: `${url}/some/path?a=b`,
+    method: "POST",
+    header: new Headers({ "x-one": "1" }),
+    body: chunks("x"),
+    ...more,
+  };
 }
 
 async function* chunks(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
@@ -34,7 +40,10 @@ async function* chunks(...texts: readonly string[]): AsyncGenerator<Uint8Array> 
 }
 
 /** A body that goes on until its consumer returns it. */
-function endless(chunk: Uint8Array): { readonly body: AsyncIterable<Uint8Array>; readonly seen: { bytes: number; returned: boolean } } {
+function endless(chunk: Uint8Array): {
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly seen: { bytes: number; returned: boolean };
+} {
   const seen = { bytes: 0, returned: false };
   const iterator: AsyncIterableIterator<Uint8Array> = {
     next: async () => {
@@ -60,9 +69,12 @@ async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
 describe("eventFedClient", () => {
   it("sends method, path, headers and body, and gives back status, headers, body and trailers", async () => {
     await using peer = await answering((stream, headers) => {
-      stream.respond({ ":status": 207, "x-two": ["2", "two"], "set-cookie": ["a=1", "b=2"] }, { waitForTrailers: true });
+      stream.respond(
+        { ":status": 207, "x-two": ["2", "two"], "set-cookie": ["a=1", "b=2"] },
+        { waitForTrailers: true },
+      );
       stream.on("wantTrailers", () => stream.sendTrailers({ "x-late": "yes" }));
-      stream.write(`${headers[":method"]} ${headers[":path"]} ${headers["x-one"]} `);
+      stream.write(`${headers[":method"]} ${headers[":path"]} ${String(headers["x-one"])} `);
       stream.pipe(stream);
     });
 

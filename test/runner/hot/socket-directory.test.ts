@@ -119,8 +119,11 @@ describe("socketDirectories", () => {
 
   it("refuses a parent too long for a socket's path, and takes the longest it says", async () => {
     const deep = join(parent, "x".repeat(100));
-    const failed = await socketDirectories({ parent: deep, installation: "here", bootId: "boot" }).catch(String);
-    const most = Number(/\(FN_IOFS_PATH\).* must have at most (\d+)$/.exec(String(failed))?.[1]);
+    const refusal = await socketDirectories({ parent: deep, installation: "here", bootId: "boot" }).then(
+      () => "taken",
+      (error: Error) => error.message,
+    );
+    const most = Number(/\(FN_IOFS_PATH\).* must have at most (\d+)$/.exec(refusal)?.[1]);
     const longest = join(parent, "x".repeat(most - parent.length - 1));
     await mkdir(longest);
 

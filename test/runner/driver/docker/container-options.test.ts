@@ -42,10 +42,13 @@ describe("containerOptions", () => {
 
     assert.deepEqual([limited.CpuPeriod, limited.CpuQuota, limited.CpuShares], [100_000, 25_000, undefined]);
     assert.deepEqual([unlimited.CpuPeriod, unlimited.CpuQuota], [undefined, undefined]);
+    const least = host({ task: { cpuMillis: 1 } });
+    assert.deepEqual([least.CpuPeriod, least.CpuQuota], [1_000_000, 1_000]);
   });
 
   it("sizes /tmp as the task says, or with a default within its memory", () => {
-    const size = (task: { memoryMiB: number; tmpfsMiB: number }, sandbox = {}) => host({ task, sandbox }).Tmpfs?.["/tmp"];
+    const size = (task: { memoryMiB: number; tmpfsMiB: number }, sandbox = {}) =>
+      host({ task, sandbox }).Tmpfs?.["/tmp"];
 
     assert.equal(size({ memoryMiB: 256, tmpfsMiB: 100 }), "rw,nosuid,nodev,noexec,size=100m,mode=1777");
     assert.match(size({ memoryMiB: 256, tmpfsMiB: 0 }) ?? "", /size=64m/);
@@ -70,10 +73,13 @@ describe("containerOptions", () => {
   it("gives it namespaces of its own, whatever the daemon's defaults", () => {
     const options: object = host();
 
-    assert.deepEqual({ IpcMode: "private", CgroupnsMode: "private" }, {
-      IpcMode: "IpcMode" in options && options.IpcMode,
-      CgroupnsMode: "CgroupnsMode" in options && options.CgroupnsMode,
-    });
+    assert.deepEqual(
+      { IpcMode: "private", CgroupnsMode: "private" },
+      {
+        IpcMode: "IpcMode" in options && options.IpcMode,
+        CgroupnsMode: "CgroupnsMode" in options && options.CgroupnsMode,
+      },
+    );
     assert.equal("PidMode" in options, false);
   });
 
@@ -83,7 +89,10 @@ describe("containerOptions", () => {
     assert.equal(PidsLimit, 20);
     assert.deepEqual(Ulimits, [{ Name: "nofile", Soft: 100, Hard: 100 }]);
     assert.equal(Init, true);
-    assert.deepEqual(host().Ulimits?.map(({ Name }) => Name), ["nofile", "memlock", "sigpending", "msgqueue"]);
+    assert.deepEqual(
+      host().Ulimits?.map(({ Name }) => Name),
+      ["nofile", "memlock", "sigpending", "msgqueue"],
+    );
   });
 
   it("joins the network it is given, Docker's own, or none", () => {
@@ -125,7 +134,10 @@ describe("containerOptions", () => {
     assert.deepEqual(mount(), at("/run/kiln/kiln-1"));
     assert.deepEqual(mount({ socketPrefix: { runner: "/run/kiln", docker: "/host/kiln" } }), at("/host/kiln/kiln-1"));
     assert.deepEqual(mount({ socketPrefix: { runner: "/run/kiln/", docker: "/host/kiln/" } }), at("/host/kiln/kiln-1"));
-    assert.throws(() => mount({ socketPrefix: { runner: "/run/kilnx", docker: "/host" } }), /is not below "\/run\/kilnx"/);
+    assert.throws(
+      () => mount({ socketPrefix: { runner: "/run/kilnx", docker: "/host" } }),
+      /is not below "\/run\/kilnx"/,
+    );
     assert.equal(host().Binds, undefined);
   });
 

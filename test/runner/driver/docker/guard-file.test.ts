@@ -81,13 +81,21 @@ ranges:
 
   const broken: readonly (readonly [what: string, source: string, message: RegExp])[] = [
     ["an unknown key", "volumes: []\ndevises: [/dev/kvm]\n", /guard\.yaml": line 2: .*devises/],
-    ["an unknown key inside", "binds:\n  - source: /a\n  - source: /b\n    writeable: true\n", /line 4: binds\.1: .*writeable/],
+    [
+      "an unknown key inside",
+      "binds:\n  - source: /a\n  - source: /b\n    writeable: true\n",
+      /line 4: binds\.1: .*writeable/,
+    ],
     ["a wrong type", "\nnetworks: fn-net\n", /line 2: networks: .*expected array/],
     ["a wrong item", "runtimes:\n  - runsc\n  - 7\n", /line 3: runtimes\.1/],
     ["a path that is none", "binds:\n  - source: /srv/../etc\n", /line 2: binds\.0\.source: expected an absolute path/],
     ["the host's network by name", "networks:\n  - host\n", /line 2: networks\.0: .*hostNamespaces/],
     ["another container's network", "networks: ['container:x']\n", /line 1: networks\.0: .*never/],
-    ["a field that does not exist", "fields:\n  - HostConfig.Priviledged\n", /line 2: fields: "HostConfig\.Priviledged" cannot be allowed whole/],
+    [
+      "a field that does not exist",
+      "fields:\n  - HostConfig.Priviledged\n",
+      /line 2: fields: "HostConfig\.Priviledged" cannot be allowed whole/,
+    ],
     ["a field that is Kiln's", "fields:\n  - HostConfig.PidMode\n", /line 2: fields: "HostConfig\.PidMode"/],
     ["a key that comes twice", "users: []\ngroups: []\nusers: [root]\n", /line 3: .*unique/],
     ["what is no YAML", "users: [\n", /line \d: /],

@@ -27,7 +27,13 @@ function verdict(change: (host: HostConfig) => object, allowed: object = {}): st
 const mounting = (mount: object, allowed?: object) =>
   verdict(({ Mounts = [] }) => ({ Mounts: [...Mounts, mount] }), allowed);
 
-const bind = (Source: string, more: object = {}) => ({ Type: "bind", Source, Target: "/data", ReadOnly: true, ...more });
+const bind = (Source: string, more: object = {}) => ({
+  Type: "bind",
+  Source,
+  Target: "/data",
+  ReadOnly: true,
+  ...more,
+});
 
 describe("the guard's view of mounts", () => {
   it("keeps the socket directory as it is", () => {
@@ -46,7 +52,10 @@ describe("the guard's view of mounts", () => {
     const readable = { binds: [{ source: "/srv/models" }] };
     const writable = { binds: [{ source: "/srv/models", writable: true }] };
 
-    assert.match(mounting(bind("/srv/models")) ?? "", /a bind of \/srv\/models is not allowed.*binds: \[\{ source: "\/srv\/models", writable: false \}\]/);
+    assert.match(
+      mounting(bind("/srv/models")) ?? "",
+      /a bind of \/srv\/models is not allowed.*binds: \[\{ source: "\/srv\/models", writable: false \}\]/,
+    );
     assert.equal(mounting(bind("/srv/models"), readable), undefined);
     assert.match(mounting(bind("/srv/models", { ReadOnly: false }), readable) ?? "", /, writable, is not allowed/);
     assert.equal(mounting(bind("/srv/models", { ReadOnly: false }), writable), undefined);
@@ -68,8 +77,14 @@ describe("the guard's view of mounts", () => {
   it("refuses binds that reach back to the host", () => {
     const allowed = { binds: [{ source: "/srv/models" }] };
 
-    assert.match(mounting(bind("/srv/models", { BindOptions: { Propagation: "rshared" } }), allowed) ?? "", /not propagated/);
-    assert.match(mounting(bind("/srv/models", { BindOptions: { CreateMountpoint: true } }), allowed) ?? "", /no directory/);
+    assert.match(
+      mounting(bind("/srv/models", { BindOptions: { Propagation: "rshared" } }), allowed) ?? "",
+      /not propagated/,
+    );
+    assert.match(
+      mounting(bind("/srv/models", { BindOptions: { CreateMountpoint: true } }), allowed) ?? "",
+      /no directory/,
+    );
     assert.equal(mounting(bind("/srv/models", { BindOptions: { NonRecursive: true } }), allowed), undefined);
   });
 
@@ -77,7 +92,10 @@ describe("the guard's view of mounts", () => {
     const binding = (text: string, allowed?: object) => verdict(() => ({ Binds: [text] }), allowed);
     const allowed = { binds: [{ source: "/srv/models" }], volumes: ["cache"] };
 
-    assert.match(binding("/var/run/docker.sock:/var/run/docker.sock") ?? "", /HostConfig\.Binds.*docker\.sock, writable, is not/);
+    assert.match(
+      binding("/var/run/docker.sock:/var/run/docker.sock") ?? "",
+      /HostConfig\.Binds.*docker\.sock, writable, is not/,
+    );
     assert.equal(binding("/srv/models:/models:ro", allowed), undefined);
     assert.match(binding("/srv/models:/models", allowed) ?? "", /writable, is not allowed/);
     assert.match(binding("/srv/models:/models:ro,rshared", allowed) ?? "", /expected source:target/);
@@ -128,7 +146,14 @@ describe("the guard's view of mounts", () => {
     for (const entry of ["", "rw", "size=50%", "size=0", "size=0m", "size=-1", "nr_inodes=10"]) {
       assert.match(at("/tmp", entry) ?? "", /needs a size|is not allowed/, entry);
     }
-    for (const entry of ["size=1m,exec", "size=1m,suid", "size=1m,dev", "size=1m,huge=always", "size", "size=1m,noexec=0"]) {
+    for (const entry of [
+      "size=1m,exec",
+      "size=1m,suid",
+      "size=1m,dev",
+      "size=1m,huge=always",
+      "size",
+      "size=1m,noexec=0",
+    ]) {
       assert.match(at("/tmp", entry) ?? "", /is not allowed at|needs a size/, entry);
     }
     assert.match(at("/tmp", "size=1m,size=100g") ?? "", /comes twice/);

@@ -5,8 +5,8 @@ import type { ContainerCreateOptions, HostConfig } from "dockerode";
 
 import { optionSources } from "../../../../kiln/testing/option-sources.ts";
 import { containerOptions } from "../../../../runner/driver/docker/container-options.ts";
-import { GUARD_TABLE } from "../../../../runner/driver/docker/guard-table.ts";
 import { guardPermits } from "../../../../runner/driver/docker/guard-permits.ts";
+import { GUARD_TABLE } from "../../../../runner/driver/docker/guard-table.ts";
 import { createGuard } from "../../../../runner/driver/docker/guard.ts";
 
 const task = { memoryMiB: 128, cpuMillis: 500 };
@@ -41,7 +41,10 @@ describe("the guard", () => {
     const checked = createGuard().check(asked, options());
 
     assert.deepEqual(JSON.parse(JSON.stringify(checked)), JSON.parse(JSON.stringify(asked)));
-    assert.notEqual(checked, asked);
+    asked.HostConfig?.Mounts?.splice(0);
+    Object.assign(asked.HostConfig ?? {}, { Privileged: true });
+    assert.equal(checked.HostConfig?.Mounts?.length, 1);
+    assert.equal(checked.HostConfig.Privileged, undefined);
   });
 
   it("names the field, its value, and the line of the allow-list that would allow it", () => {
@@ -53,7 +56,9 @@ describe("the guard", () => {
   });
 
   it("names every field at fault", () => {
-    const message = verdict((_all, host) => Object.assign(host, { Privileged: true, PidMode: "host", CapAdd: ["ALL"] }));
+    const message = verdict((_all, host) =>
+      Object.assign(host, { Privileged: true, PidMode: "host", CapAdd: ["ALL"] }),
+    );
 
     assert.match(message ?? "", /HostConfig\.Privileged.*HostConfig\.PidMode.*HostConfig\.CapAdd/);
   });
@@ -64,10 +69,22 @@ describe("the guard", () => {
     ["HostConfig.CapAdd", ["cap_net_admin"], { capabilities: ["NET_ADMIN"] }],
     ["HostConfig.CapAdd", ["ALL"], { capabilities: ["ALL"] }],
     ["HostConfig.SecurityOpt", ["no-new-privileges", "seccomp=unconfined"], { securityOpts: ["seccomp=unconfined"] }],
-    ["HostConfig.Devices", [{ PathOnHost: "/dev/kvm", PathInContainer: "/dev/kvm", CgroupPermissions: "rw" }], { devices: ["/dev/kvm:rw"] }],
-    ["HostConfig.DeviceRequests", [{ Driver: "nvidia", Count: -1, Capabilities: [["gpu"]] }], { deviceRequests: [{ driver: "nvidia", capabilities: ["gpu"] }] }],
+    [
+      "HostConfig.Devices",
+      [{ PathOnHost: "/dev/kvm", PathInContainer: "/dev/kvm", CgroupPermissions: "rw" }],
+      { devices: ["/dev/kvm:rw"] },
+    ],
+    [
+      "HostConfig.DeviceRequests",
+      [{ Driver: "nvidia", Count: -1, Capabilities: [["gpu"]] }],
+      { deviceRequests: [{ driver: "nvidia", capabilities: ["gpu"] }] },
+    ],
     ["HostConfig.DeviceCgroupRules", ["c 13:* rwm"], { deviceCgroupRules: ["c 13:* rwm"] }],
-    ["HostConfig.Binds", ["/var/run/docker.sock:/var/run/docker.sock"], { binds: [{ source: "/var/run/docker.sock", writable: true }] }],
+    [
+      "HostConfig.Binds",
+      ["/var/run/docker.sock:/var/run/docker.sock"],
+      { binds: [{ source: "/var/run/docker.sock", writable: true }] },
+    ],
     ["HostConfig.Binds", ["/etc:/host:ro"], { binds: [{ source: "/etc" }] }],
     ["HostConfig.PidMode", "host", { hostNamespaces: ["pid"] }],
     ["HostConfig.IpcMode", "host", { hostNamespaces: ["ipc"] }],
@@ -164,7 +181,9 @@ describe("the guard", () => {
       ["toString", "x"],
     ];
     for (const [field, value] of unknown) assert.match(setting(field, value) ?? "", /does not know this field/, field);
-    const proto = verdict((all) => Object.defineProperty(all, "__proto__", { value: { Privileged: true }, enumerable: true }));
+    const proto = verdict((all) =>
+      Object.defineProperty(all, "__proto__", { value: { Privileged: true }, enumerable: true }),
+    );
     assert.match(proto ?? "", /__proto__ = .*does not know this field/);
     const allowed = { fields: ["Healthcheck"] };
     assert.match(setting("Healthcheck", { Test: ["NONE"], Exec: "x" }, allowed) ?? "", /Healthcheck\.Exec/);
@@ -224,11 +243,15 @@ describe("the guard", () => {
       ["Hostname", "fn"],
     ];
     for (const [field, value] of free) assert.equal(setting(field, value), undefined, field);
-    assert.equal(verdict((all) => Object.assign(all.Labels ?? {}, { team: "cheese" })), undefined);
+    assert.equal(
+      verdict((all) => Object.assign(all.Labels ?? {}, { team: "cheese" })),
+      undefined,
+    );
   });
 
   it("keeps Kiln's labels", () => {
-    const change = (name: string, value?: string) => verdict((all) => Object.assign(all.Labels ?? {}, { [name]: value }));
+    const change = (name: string, value?: string) =>
+      verdict((all) => Object.assign(all.Labels ?? {}, { [name]: value }));
 
     assert.match(change("kiln.boot", "another") ?? "", /label "kiln\.boot" is Kiln's own/);
     assert.match(change("kiln.boot", undefined) ?? "", /label "kiln\.boot" is Kiln's own/);
@@ -246,7 +269,8 @@ describe("the guard", () => {
 
   it("lets ulimits be lowered only, and takes no others", () => {
     const built = options().HostConfig?.Ulimits ?? [];
-    const nofile = (limit: number) => built.map((each) => (each.Name === "nofile" ? { ...each, Soft: limit, Hard: limit } : each));
+    const nofile = (limit: number) =>
+      built.map((each) => (each.Name === "nofile" ? { ...each, Soft: limit, Hard: limit } : each));
 
     assert.equal(setting("HostConfig.Ulimits", nofile(100)), undefined);
     assert.match(setting("HostConfig.Ulimits", nofile(351)) ?? "", /limit nofile is not allowed, or not this high/);
@@ -254,7 +278,10 @@ describe("the guard", () => {
     assert.match(setting("HostConfig.Ulimits", built.slice(1)) ?? "", /limit nofile may not be dropped/);
     const core = [...built, { Name: "core", Soft: 0, Hard: 0 }];
     assert.match(setting("HostConfig.Ulimits", core) ?? "", /limit core/);
-    assert.equal(setting("HostConfig.Ulimits", nofile(1_000), { ranges: { ulimits: { nofile: { max: 1_000 } } } }), undefined);
+    assert.equal(
+      setting("HostConfig.Ulimits", nofile(1_000), { ranges: { ulimits: { nofile: { max: 1_000 } } } }),
+      undefined,
+    );
   });
 
   it("lets a container join allowed networks, without a word about itself there", () => {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { systemClock } from "../../../../core/clock.ts";
 import { CallError } from "../../../../core/call-error.ts";
+import { systemClock } from "../../../../core/clock.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
 import { fakeRegistry, type FakeRegistry, type FakeRegistryOptions } from "../../../../kiln/testing/fake-registry.ts";
 import { createImages } from "../../../../runner/driver/docker/images.ts";
@@ -12,17 +12,30 @@ const { engine, skip } = await dockerOrSkip();
 const forever = new AbortController().signal;
 
 /** A registry, and its image away from the daemon when the test is over. */
-async function registryFor(t: TestContext, options: FakeRegistryOptions = {}): Promise<FakeRegistry & { image: string }> {
+async function registryFor(
+  t: TestContext,
+  options: FakeRegistryOptions = {},
+): Promise<FakeRegistry & { image: string }> {
   const registry = await fakeRegistry(options);
   const image = `${registry.host}/cheese:1`;
   t.after(async () => {
     await registry[Symbol.asyncDispose]();
-    await engine.getImage(image).remove().catch(() => {});
+    await engine
+      .getImage(image)
+      .remove()
+      .catch(() => {});
   });
   return Object.assign(registry, { image });
 }
 
-const isThere = (image: string) => engine.getImage(image).inspect().then(() => true, () => false);
+const isThere = (image: string) =>
+  engine
+    .getImage(image)
+    .inspect()
+    .then(
+      () => true,
+      () => false,
+    );
 
 describe("images", { skip, timeout: 60_000 }, () => {
   it("are pulled when absent, and only then", async (t) => {
@@ -58,7 +71,10 @@ describe("images", { skip, timeout: 60_000 }, () => {
       assert.ok(error instanceof CallError);
       assert.equal(error.code, "image_pull_failed");
       assert.equal(error.status, 404);
-      assert.ok(error.message.startsWith(`Failed to pull image '${missing}': manifest for ${missing} not found`), error.message);
+      assert.ok(
+        error.message.startsWith(`Failed to pull image '${missing}': manifest for ${missing} not found`),
+        error.message,
+      );
       return true;
     });
   });
@@ -68,7 +84,11 @@ describe("images", { skip, timeout: 60_000 }, () => {
 
     const pulled = images.prepare("127.0.0.1:1/cheese:1", "", forever);
 
-    await assert.rejects(pulled, { code: "image_pull_failed", status: 502, message: /127\.0\.0\.1:1\/cheese:1': .*refused/ });
+    await assert.rejects(pulled, {
+      code: "image_pull_failed",
+      status: 502,
+      message: /127\.0\.0\.1:1\/cheese:1': .*refused/,
+    });
   });
 
   it("are pulled in bounded time", async (t) => {

@@ -12,7 +12,12 @@ function frame(stream: OutputStream, text: string): Buffer {
 
 describe("demultiplex", () => {
   it("takes the streams apart, wherever the connection's chunks are cut", () => {
-    const whole = Buffer.concat([frame("stdout", "one"), frame("stderr", ""), frame("stderr", "two"), frame("stdout", "three")]);
+    const whole = Buffer.concat([
+      frame("stdout", "one"),
+      frame("stderr", ""),
+      frame("stderr", "two"),
+      frame("stdout", "three"),
+    ]);
     for (let size = 1; size <= whole.length; size += 1) {
       const seen = { stdout: "", stderr: "" };
       const take = demultiplex((stream, bytes) => (seen[stream] += bytes.toString()));

@@ -22,7 +22,15 @@ describe("plainCopy", () => {
   });
 
   const refused: readonly (readonly [what: string, value: unknown, message: RegExp])[] = [
-    ["a getter", { get Privileged() { return false; } }, /Privileged is computed by a getter/],
+    [
+      "a getter",
+      {
+        get Privileged() {
+          return false;
+        },
+      },
+      /Privileged is computed by a getter/,
+    ],
     ["a setter", { a: { set b(_value: number) {} } }, /a\.b is computed/],
     ["toJSON", { toJSON: () => ({ Privileged: true }) }, /toJSON is a function/],
     ["an instance", { at: new Date(0) }, /at is an instance of a class/],

@@ -45,7 +45,11 @@ describe("SharedPulls", () => {
 
     assert.deepEqual(
       pulls.map(({ image, token }) => [image, token]),
-      [["a", ""], ["a", "token"], ["b", ""]],
+      [
+        ["a", ""],
+        ["a", "token"],
+        ["b", ""],
+      ],
     );
   });
 
@@ -97,6 +101,10 @@ describe("SharedPulls", () => {
 
     clock.advance(600_000);
 
-    await assert.rejects(waiting, { code: "image_pull_timeout", status: 504, message: /'a' was not there after 600000 ms/ });
+    await assert.rejects(waiting, {
+      code: "image_pull_timeout",
+      status: 504,
+      message: /'a' was not there after 600000 ms/,
+    });
   });
 });

@@ -60,10 +60,13 @@ describe("readFunctionFolder", () => {
   });
 
   it("names the file it looked for", () => {
-    assert.throws(() => readFunctionFolder(directory, "team/nobody:1"), (error: Error) => {
-      assert.ok(error.message.includes(`${join(directory, "nobody", "func.yaml")} cannot be read`), error.message);
-      return "code" in error && error.code === "image_unknown";
-    });
+    assert.throws(
+      () => readFunctionFolder(directory, "team/nobody:1"),
+      (error: Error) => {
+        assert.ok(error.message.includes(`${join(directory, "nobody", "func.yaml")} cannot be read`), error.message);
+        return "code" in error && error.code === "image_unknown";
+      },
+    );
   });
 
   for (const image of ["no-entrypoint", "blank", "broken"]) {

@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { systemClock } from "../../../../core/clock.ts";
+import { silentLog } from "../../../../core/log.ts";
+import { buildExampleImages } from "../../../../examples/functions/build.ts";
+import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
+import { driverBench } from "../../../../kiln/testing/driver/driver-bench.ts";
+import { engineProxy } from "../../../../kiln/testing/engine-proxy.ts";
+import { optionSources } from "../../../../kiln/testing/option-sources.ts";
+import { taskFor } from "../../../../kiln/testing/task-for.ts";
+import { dockerDriver, type ContainerCreateOptions } from "../../../../runner/driver/docker/docker-driver.ts";
+import { connectEngine, type Docker } from "../../../../runner/driver/docker/engine.ts";
+import { createGuard } from "../../../../runner/driver/docker/guard.ts";
+import type { ContainerPlace, DriverHook } from "../../../../runner/driver/driver.ts";
+
+const { engine, host, skip } = await dockerOrSkip();
+
+const driverOn = (docker: Docker) =>
+  dockerDriver({
+    docker,
+    installation: { id: `tests-${process.pid}`, runnerId: "failures", bootId: "b1" },
+    guard: createGuard(),
+    clock: systemClock,
+    log: silentLog,
+  });
+
+const isThere = ({ id }: ContainerPlace) =>
+  engine
+    .getContainer(id)
+    .inspect()
+    .then(
+      () => true,
+      () => false,
+    );
+
+/** A driver whose connections to the daemon can be made to fail. */
+async function brittle() {
+  await using made = new AsyncDisposableStack();
+  const proxy = made.use(await engineProxy(host));
+  const bench = made.use(await driverBench(driverOn(connectEngine({ host: proxy.host }))));
+  const places: ContainerPlace[] = [];
+  const owned = made.move();
+  return {
+    proxy,
+    places,
+    start: (config: Record<string, string> = {}) =>
+      bench.start(taskFor("probe", { config }), { place: (place) => places.push(place) }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+describe("a docker driver without its daemon", () => {
+  for (const dead of ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1"]) {
+    it(`says so, at ${dead}`, async () => {
+      const driver = driverOn(connectEngine({ host: dead }));
+      const { task, place } = optionSources();
+      const signal = new AbortController().signal;
+      const told = {
+        code: "docker_unavailable",
+        status: 503,
+        message: /^Docker cannot be reached to .*(ENOENT|ECONNREFUSED)/,
+      };
+
+      await assert.rejects(driver.prepare(task, { registryToken: "" }, signal), told);
+      await assert.rejects(driver.start({ task, place, options: driver.options(task, place) }, signal), told);
+
+      await driver[Symbol.asyncDispose]();
+    });
+  }
+});
+
+describe("a docker driver", { skip, timeout: 120_000 }, () => {
+  before(async () => void (await buildExampleImages(engine)));
+
+  it("leaves no container whose creation was never confirmed", async () => {
+    await using bench = await brittle();
+    bench.proxy.loseAnswers(/^POST \/containers\/create/);
+
+    await assert.rejects(bench.start(), { code: "docker_unavailable" });
+
+    assert.deepEqual(await Promise.all(bench.places.map(isThere)), [false]);
+    assert.ok(bench.proxy.requests.some((line) => line.startsWith("DELETE")));
+  });
+
+  it("leaves no container whose start was never confirmed", async () => {
+    await using bench = await brittle();
+    bench.proxy.loseAnswers(/\/start\?? /);
+
+    await assert.rejects(bench.start(), { code: "docker_unavailable" });
+
+    assert.deepEqual(await Promise.all(bench.places.map(isThere)), [false]);
+  });
+
+  it("asks again for a removal that was never confirmed", async () => {
+    await using bench = await brittle();
+    const probe = await bench.start();
+    bench.proxy.loseAnswers(/^DELETE/);
+
+    const removal = probe[Symbol.asyncDispose]();
+    while (await isThere(probe.place)) await new Promise(setImmediate);
+    bench.proxy.loseAnswers(/^$/);
+    await removal;
+
+    assert.equal(await isThere(probe.place), false);
+  });
+
+  it("hears of an end although its connections broke before", async () => {
+    await using bench = await brittle();
+    await using probe = await bench.start();
+    await probe.call();
+
+    bench.proxy.cut(/\/(wait|attach)\?/);
+    await assert.rejects(probe.call({ isExit: true, exitCode: 3 }));
+
+    assert.deepEqual(await probe.container.exited, { exitCode: 3, outOfMemory: false });
+  });
+
+  it("writes neither environment nor anything else of the options into a URL", async () => {
+    await using bench = await brittle();
+    await using _probe = await bench.start({ PASSWORD: "emmental" });
+
+    const [create] = bench.proxy.requests.filter((line) => line.includes("/containers/create"));
+    assert.match(create ?? "", /^POST \/containers\/create\?name=kiln-[0-9a-f]+ HTTP\/1\.1$/);
+  });
+
+  it("takes a container that somebody else removes for ended", async () => {
+    await using bench = await brittle();
+    await using probe = await bench.start();
+
+    await engine.getContainer(probe.container.id).remove({ force: true });
+
+    assert.equal((await probe.container.exited).exitCode, 137);
+  });
+
+  it("waits for a removal that somebody else has begun", async () => {
+    await using bench = await brittle();
+    const probe = await bench.start();
+
+    const theirs = engine
+      .getContainer(probe.container.id)
+      .remove({ force: true })
+      .catch(() => {});
+    await probe[Symbol.asyncDispose]();
+
+    assert.equal(await isThere(probe.place), false);
+    await theirs;
+  });
+
+  it("removes a paused container", async () => {
+    await using bench = await brittle();
+    const probe = await bench.start();
+    await engine.getContainer(probe.container.id).pause();
+
+    await probe[Symbol.asyncDispose]();
+
+    assert.equal(await isThere(probe.place), false);
+  });
+
+  it("takes an image that vanished before the start for a busy runner", async () => {
+    await using bench = await driverBench(driverOn(engine));
+    const image = `kiln-example-vanishing:${process.pid}`;
+    await engine
+      .getImage("kiln-example-hello:latest")
+      .tag({ repo: "kiln-example-vanishing", tag: String(process.pid) });
+    const vanish: DriverHook<ContainerCreateOptions> = {
+      start: (next) => async (start, signal) => {
+        await engine.getImage(image).remove();
+        return await next(start, signal);
+      },
+    };
+
+    const started = bench.start({ ...taskFor("hello"), image }, { hooks: [vanish] });
+
+    await assert.rejects(started, { code: "server_busy", status: 503, message: /kiln-example-vanishing/ });
+  });
+
+  it("passes on Docker's words where the options contradict each other", async () => {
+    await using bench = await driverBench(driverOn(engine));
+    const both: DriverHook<ContainerCreateOptions> = {
+      start: (next) => (start, signal) => {
+        Object.assign(start.options.HostConfig ?? {}, { NanoCpus: 500_000_000, CpuPeriod: 100_000, CpuQuota: 50_000 });
+        return next(start, signal);
+      },
+    };
+
+    const started = bench.start(taskFor("hello"), { hooks: [both] });
+
+    await assert.rejects(started, {
+      code: "runner_internal",
+      message: /^Docker refused the container's options: Conflicting options/,
+    });
+  });
+});

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { before, describe, it, type TestContext } from "node:test";
+
+import { systemClock } from "../../../../core/clock.ts";
+import { silentLog } from "../../../../core/log.ts";
+import { buildExampleImages } from "../../../../examples/functions/build.ts";
+import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
+import { removeLeftovers } from "../../../../runner/driver/docker/leftovers.ts";
+
+const { engine, skip } = await dockerOrSkip();
+
+const own = { clock: systemClock, log: silentLog };
+const installation = { id: `tests-${randomBytes(6).toString("hex")}`, runnerId: "r1", bootId: "now" };
+
+async function container(t: TestContext, labels: Record<string, string>, start = false): Promise<string> {
+  const made = await engine.createContainer({
+    Image: "kiln-example-hello:latest",
+    Labels: labels,
+    Cmd: ["node", "-e", "setInterval(() => {}, 1000)"],
+    HostConfig: { NetworkMode: "none", LogConfig: { Type: "none", Config: {} } },
+  });
+  t.after(() => made.remove({ force: true, v: true }).catch(() => {}));
+  if (start) await made.start();
+  return made.id;
+}
+
+function labels(changes: { id?: string; runnerId?: string; bootId?: string } = {}): Record<string, string> {
+  const { id, runnerId, bootId } = { ...installation, ...changes };
+  return { "kiln.installation": id, "kiln.runner": runnerId, "kiln.boot": bootId };
+}
+
+const isThere = (id: string) =>
+  engine
+    .getContainer(id)
+    .inspect()
+    .then(
+      () => true,
+      () => false,
+    );
+
+describe("removeLeftovers", { skip, timeout: 60_000 }, () => {
+  before(async () => void (await buildExampleImages(engine, ["hello"])));
+
+  it("removes what this runner's earlier runs left, running or not", async (t) => {
+    const running = await container(t, labels({ bootId: "before" }), true);
+    const created = await container(t, labels({ bootId: "long before" }));
+
+    const removed = await removeLeftovers(engine, installation, own);
+
+    assert.equal(removed, 2);
+    assert.deepEqual([await isThere(running), await isThere(created)], [false, false]);
+  });
+
+  it("touches nothing else", async (t) => {
+    const { "kiln.boot": _boot, ...withoutBoot } = labels();
+    const others = [
+      await container(t, labels()),
+      await container(t, labels({ runnerId: "r2", bootId: "before" })),
+      await container(t, labels({ id: "another-installation", bootId: "before" })),
+      await container(t, withoutBoot),
+      await container(t, { "kiln.boot": "before" }),
+      await container(t, {}),
+    ];
+
+    assert.equal(await removeLeftovers(engine, installation, own), 0);
+
+    for (const id of others) assert.equal(await isThere(id), true);
+  });
+});
