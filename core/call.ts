@@ -12,13 +12,7 @@ export type CallType = "sync" | "detached";
 /** Header fields in their order; a name may come more than once. */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
-export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /** Opaque keys and values that travel with a call. Read and set them with a typed `Extension`. */
 export type ExtensionMap = Readonly<Record<string, string>>;

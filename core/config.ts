@@ -106,7 +106,10 @@ export function unknownSettings(env: Environment, ...tables: readonly SettingTab
 /** The table as text for `--help`, one setting a line. */
 export function describeSettings(table: SettingTable): string {
   return Object.entries(table)
-    .map(([name, { type, fallback, meaning }]) => `  ${name}\n      ${meaning} (${type}; default ${shownDefault(fallback)})`)
+    .map(
+      ([name, { type, fallback, meaning }]) =>
+        `  ${name}\n      ${meaning} (${type}; default ${shownDefault(fallback)})`,
+    )
     .join("\n");
 }
 

@@ -43,7 +43,9 @@ export function defineExtension<T>(
   options: { readonly perCall?: boolean } = {},
 ): Extension<T> {
   if (!NAME.test(name) || name.length > EXTENSION_LIMITS.nameBytes) {
-    throw new TypeError(`Cannot define extension "${name}": a name is 1 to 128 printable ASCII characters without spaces`);
+    throw new TypeError(
+      `Cannot define extension "${name}": a name is 1 to 128 printable ASCII characters without spaces`,
+    );
   }
   return {
     name,

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
 
 /** PEM text of one party of mutual TLS. */
 export interface PkiData {

@@ -1,6 +1,13 @@
 import { parseArgs } from "node:util";
 
-import { describeSettings, readSettings, unknownSettings, type Environment, type SettingTable, type Settings } from "./config.ts";
+import {
+  describeSettings,
+  readSettings,
+  unknownSettings,
+  type Environment,
+  type SettingTable,
+  type Settings,
+} from "./config.ts";
 import { createLog, type Log, type LogLevel } from "./log.ts";
 
 /** A program that serves until it is told to stop. */
@@ -27,7 +34,10 @@ export interface Running extends AsyncDisposable {
   hurry?(): void;
 }
 
-type LogTable = { readonly FN_LOG_LEVEL: { fallback: LogLevel }; readonly FN_LOG_FORMAT: { fallback: "text" | "json" } };
+type LogTable = {
+  readonly FN_LOG_LEVEL: { fallback: LogLevel };
+  readonly FN_LOG_FORMAT: { fallback: "text" | "json" };
+};
 
 /**
  * Runs a service in this process: `--help`, settings with all their faults at once, a ready line of JSON on
@@ -89,6 +99,8 @@ function readOptions<Table extends SettingTable, Option extends string>(
 }
 
 function help<Table extends SettingTable, Option extends string>(service: Service<Table, Option>): string {
-  const options = Object.entries<string>(service.options).map(([name, meaning]) => `  --${name} FILE\n      ${meaning}`);
+  const options = Object.entries<string>(service.options).map(
+    ([name, meaning]) => `  --${name} FILE\n      ${meaning}`,
+  );
   return `Usage: ${service.usage}\n\n${options.join("\n")}\n\nSettings, from the environment:\n${describeSettings(service.settings)}\n`;
 }

@@ -63,7 +63,8 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
 
 function bind(server: Server, { host, port }: ListenOptions): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException) => reject(new Error(cannotBind(hostAndPort(host, port), cause), { cause }));
+    const failed = (cause: NodeJS.ErrnoException) =>
+      reject(new Error(cannotBind(hostAndPort(host, port), cause), { cause }));
     server.once("error", failed);
     server.listen(port, host, () => {
       server.off("error", failed);
@@ -90,7 +91,10 @@ function unanswered(reason: unknown, log: Log): Response {
       ? new CallError("invalid_request", `Request is malformed: ${reason.message}`, { cause: reason })
       : CallError.from(reason);
   if (failure.code === "internal") log.error("Request failed", { call_id: callId, error: failure });
-  const headers = Object.entries(errorHeaders(failure, callId)).map(([name, value]): [string, string] => [name, String(value)]);
+  const headers = Object.entries(errorHeaders(failure, callId)).map(([name, value]): [string, string] => [
+    name,
+    String(value),
+  ]);
   return new Response(errorBody(failure, callId), { status: failure.status, headers });
 }
 

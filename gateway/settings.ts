@@ -19,16 +19,24 @@ export const GATEWAY_SETTINGS = {
     16_777_216,
     "Largest request body that is ever held whole, bytes: of a detached call, or one that middleware reads",
   ),
-  FN_REQUEST_BODY_READ_TIMEOUT_MSECS: integer(60_000, "Longest wait for such a body, or for the first bytes of another", {
-    min: 1,
-  }),
+  FN_REQUEST_BODY_READ_TIMEOUT_MSECS: integer(
+    60_000,
+    "Longest wait for such a body, or for the first bytes of another",
+    {
+      min: 1,
+    },
+  ),
   FN_MAX_REQUEST_HEADER_SIZE: integer(1_048_576, "Largest request headers, bytes", { min: 1_024 }),
   FN_DIAL_TIMEOUT_MSECS: integer(1_000, "Longest wait for a runner's first answer", { min: 1 }),
   FN_PLACER_TIMEOUT_MSECS: integer(30_000, "How long a call may look for a runner", { min: 1 }),
   FN_DETACHED_PLACER_TIMEOUT_MSECS: integer(30_000, "The same for detached calls", { min: 1 }),
-  FN_PLACER_RETRY_MSECS: integer(10, "First wait between two rounds of all runners; grows 16 times, cut short by capacity", {
-    min: 1,
-  }),
+  FN_PLACER_RETRY_MSECS: integer(
+    10,
+    "First wait between two rounds of all runners; grows 16 times, cut short by capacity",
+    {
+      min: 1,
+    },
+  ),
   FN_EXECUTION_HEADROOM: integer(360_000, "Added to a call's deadline for starting its container, milliseconds"),
   FN_DRAIN_MSECS: integer(30_000, "How long running calls may go on once the gateway is told to stop"),
 } as const;

@@ -16,7 +16,8 @@ export function withTables(text: string): string {
   };
   return Object.entries(tables).reduce((whole, [name, table]) => {
     const place = new RegExp(`(<!-- ${name} -->\n)[^]*?(<!-- end of ${name} -->)`);
-    if (!place.test(whole)) throw new Error(`Cannot place the table "${name}": expected its two comments in the README`);
+    if (!place.test(whole))
+      throw new Error(`Cannot place the table "${name}": expected its two comments in the README`);
     return whole.replace(place, (_all, begin: string, end: string) => `${begin}\n${table}\n${end}`);
   }, text);
 }

@@ -11,8 +11,8 @@ import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
 import { VERSION } from "../core/version.ts";
 import type { RunnerOverrider } from "./calls/call-run.ts";
-import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
 import { openDocker } from "./driver/docker/open.ts";
+import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
 import { processDriver } from "./driver/process/process-driver.ts";
 import { socketDirectories } from "./hot/socket-directory.ts";
 import { machineResources } from "./machine.ts";
@@ -134,6 +134,16 @@ function limitsOf(settings: RunnerSettings): RunnerLimits {
   };
 }
 
-function announce(log: Log, { runnerId }: RunnerIdentity, driver: { name: string; isolation: string }, settings: RunnerSettings): void {
-  log.info("Runner serves", { runner: runnerId, driver: driver.name, isolation: driver.isolation, bind: settings.FN_BIND });
+function announce(
+  log: Log,
+  { runnerId }: RunnerIdentity,
+  driver: { name: string; isolation: string },
+  settings: RunnerSettings,
+): void {
+  log.info("Runner serves", {
+    runner: runnerId,
+    driver: driver.name,
+    isolation: driver.isolation,
+    bind: settings.FN_BIND,
+  });
 }

@@ -15,7 +15,10 @@ export function runnerMetrics(metrics: Metrics): RunnerMetrics {
   const starts = metrics.counter("fn_container_starts", "Containers started, by outcome");
   const removals = metrics.counter("fn_container_removals", "Containers removed, by reason");
   const startMs = metrics.histogram("fn_container_start_ms", "Creating and starting a container, milliseconds");
-  const initMs = metrics.histogram("fn_container_uds_init_latency", "From a container's start to its socket, milliseconds");
+  const initMs = metrics.histogram(
+    "fn_container_uds_init_latency",
+    "From a container's start to its socket, milliseconds",
+  );
   return {
     ended: (outcome) => calls.add(1, { outcome }),
     started(timings) {

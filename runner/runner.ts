@@ -10,11 +10,11 @@ import { wrapCall, wrapStart } from "./driver/hooks.ts";
 import type { HotFunction } from "./hot/hot-function.ts";
 import { createLaunch, type LaunchLimits } from "./hot/launch.ts";
 import type { SocketDirectories } from "./hot/socket-directory.ts";
-import { runnerMetrics } from "./runner-metrics.ts";
 import type { CallPort, OfferedCallHandler } from "./rpc/session.ts";
+import { runnerMetrics } from "./runner-metrics.ts";
 import { Resources } from "./slots/resources.ts";
-import type { Booking, LaunchTicket } from "./slots/slot.ts";
 import { SlotTable } from "./slots/slot-table.ts";
+import type { Booking, LaunchTicket } from "./slots/slot.ts";
 
 export interface RunnerOptions<Options> {
   readonly identity: RunnerIdentity;

@@ -14,7 +14,10 @@ export const RUNNER_SETTINGS = {
 
   FN_DRIVER: choice(["docker", "process"], "docker", "What runs functions; process has no isolation and no limits"),
   DOCKER_HOST: text("unix:///var/run/docker.sock", "Where the Docker Engine listens: unix:// or tcp://"),
-  FN_INSTALLATION_ID: text("default", "Names what belongs together: leftovers of the same installation and runner are removed"),
+  FN_INSTALLATION_ID: text(
+    "default",
+    "Names what belongs together: leftovers of the same installation and runner are removed",
+  ),
   FN_DOCKER_NETWORKS: words([], "Docker networks for containers; by default the engine's bridge"),
   FN_PROCESS_FUNCTIONS: text("examples/functions", "Directory of the process driver's function directories"),
 

@@ -4,11 +4,7 @@ import { performance } from "node:perf_hooks";
 import { connectEngine, type Docker, pingEngine } from "../../runner/driver/docker/engine.ts";
 import { collectBaseImage, importBaseImage } from "./image/base-image.ts";
 import { takeLock } from "./image/build-lock.ts";
-import {
-  collectFunctionImage,
-  commitFunctionImage,
-  removeBuildContainer,
-} from "./image/function-image.ts";
+import { collectFunctionImage, commitFunctionImage, removeBuildContainer } from "./image/function-image.ts";
 import { isBuilt, removeReplaced } from "./image/inspect.ts";
 
 const tags = {
@@ -57,11 +53,7 @@ export async function buildExampleImages(
   return tags;
 }
 
-async function timed(
-  done: string,
-  log: (line: string) => void,
-  work: () => Promise<void>,
-): Promise<void> {
+async function timed(done: string, log: (line: string) => void, work: () => Promise<void>): Promise<void> {
   const start = performance.now();
   await work();
   log(`${done} in ${Math.round(performance.now() - start)} ms`);

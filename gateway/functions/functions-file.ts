@@ -2,8 +2,8 @@ import { readFile, stat } from "node:fs/promises";
 
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { silentLog, type Log } from "../../core/log.ts";
-import type { FoundFunction, FunctionLookup } from "./functions.ts";
 import { parseFunctions } from "./functions-yaml.ts";
+import type { FoundFunction, FunctionLookup } from "./functions.ts";
 
 /** A watched file of functions. Disposing it ends the watch. */
 export interface FunctionsFile extends FunctionLookup, AsyncDisposable {
@@ -78,7 +78,8 @@ interface Loaded {
 
 async function load(path: string): Promise<Loaded> {
   const { size } = await stat(path).catch((cause: unknown) => unreadable(path, cause));
-  if (size > LARGEST_BYTES) throw new Error(`Cannot read "${path}": it has ${size} bytes, the most is ${LARGEST_BYTES}`);
+  if (size > LARGEST_BYTES)
+    throw new Error(`Cannot read "${path}": it has ${size} bytes, the most is ${LARGEST_BYTES}`);
   const text = await readFile(path, "utf8").catch((cause: unknown) => unreadable(path, cause));
   const all = parseFunctions(text, path);
   return { all, byId: new Map(all.map((found) => [found.fn.id, found])) };

@@ -10,11 +10,22 @@ const ANNOTATION_BYTES = 512;
 const SYSLOG_SCHEMES = ["udp", "tcp", "unix", "unixgram", "tcp+tls"];
 
 const id = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$/, "expected 1 to 128 letters, digits, _, . or -");
-const appName = z.string().regex(/^[\p{L}\p{N}_-]+$/u, "expected letters, digits, _ or -").check(atMostBytes(255));
-const fnName = z.string().regex(/^[0-9A-Za-z\-_.~$&+=:@]+$/, "expected ASCII letters, digits or -_.~$&+=:@").check(atMostBytes(255));
+const appName = z
+  .string()
+  .regex(/^[\p{L}\p{N}_-]+$/u, "expected letters, digits, _ or -")
+  .check(atMostBytes(255));
+const fnName = z
+  .string()
+  .regex(/^[0-9A-Za-z\-_.~$&+=:@]+$/, "expected ASCII letters, digits or -_.~$&+=:@")
+  .check(atMostBytes(255));
 const image = z.string().regex(/^\S+$/, "expected the name of an image, without spaces");
-const config = z.record(z.string().regex(/^[^=\0]+$/, "expected a name without ="), z.string("expected a string: put it in quotes"));
-const annotationKey = z.string().regex(/^[\x21-\x7e]{1,128}$/, "expected 1 to 128 printable ASCII characters without spaces");
+const config = z.record(
+  z.string().regex(/^[^=\0]+$/, "expected a name without ="),
+  z.string("expected a string: put it in quotes"),
+);
+const annotationKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, "expected 1 to 128 printable ASCII characters without spaces");
 const annotations = z
   .record(annotationKey, z.json().refine(isAnnotation, `expected JSON of at most ${ANNOTATION_BYTES} bytes, not empty`))
   .refine((all) => Object.keys(all).length <= ANNOTATION_KEYS, `expected at most ${ANNOTATION_KEYS} keys`);
@@ -39,7 +50,10 @@ const app = z.strictObject({
   name: appName,
   config: config.optional(),
   annotations: annotations.optional(),
-  syslog_url: z.string().refine(isSyslogUrl, `expected a URL with one of ${SYSLOG_SCHEMES.join(", ")}`).optional(),
+  syslog_url: z
+    .string()
+    .refine(isSyslogUrl, `expected a URL with one of ${SYSLOG_SCHEMES.join(", ")}`)
+    .optional(),
   fns: z.array(fn).optional(),
 });
 
@@ -110,7 +124,11 @@ function seconds({ min, max }: { readonly min: number; readonly max: number }) {
 /** `"100m"` is a tenth of a core, and so are `"0.1"` and `0.1`. */
 function cpuMillis(value: string | number, context: z.RefinementCtx): number {
   const text = String(value);
-  const millis = /^\d+m$/.test(text) ? Number(text.slice(0, -1)) : /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1_000 : NaN;
+  const millis = /^\d+m$/.test(text)
+    ? Number(text.slice(0, -1))
+    : /^\d+(\.\d+)?$/.test(text)
+      ? Number(text) * 1_000
+      : NaN;
   const { min, max } = LIMITS.cpuMillis;
   if (millis >= min && millis <= max) return Math.round(millis);
   context.addIssue(`expected cores such as 0.5 or "500m", at most ${max / 1_000}`);
@@ -150,7 +168,8 @@ function unique(context: z.RefinementCtx, what: string): (value: string, path: (
   const seen = new Set<string>();
   return (value, path) => {
     const fresh = !seen.has(value);
-    if (!fresh) context.addIssue({ code: "custom", path, input: value, message: `expected another ${what}: it is taken` });
+    if (!fresh)
+      context.addIssue({ code: "custom", path, input: value, message: `expected another ${what}: it is taken` });
     seen.add(value);
     return fresh;
   };

@@ -2,8 +2,8 @@ import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Docum
 import type { z } from "zod";
 
 import { nearestName } from "../../core/nearest-name.ts";
-import type { FoundFunction } from "./functions.ts";
 import { declaredFunctions, fieldsAt, functionsSchema } from "./functions-schema.ts";
+import type { FoundFunction } from "./functions.ts";
 
 type Path = readonly PropertyKey[];
 
@@ -28,7 +28,8 @@ function faults(issue: z.core.$ZodIssue, document: Document, at: (offset: number
     return issue.keys.map((key) => {
       const place = at(keyOffset(document, issue.path, key));
       const meant = nearestName(key, fieldsAt(issue.path), 3);
-      const hint = meant === undefined ? `expected one of ${fieldsAt(issue.path).join(", ")}` : `did you mean "${meant}"`;
+      const hint =
+        meant === undefined ? `expected one of ${fieldsAt(issue.path).join(", ")}` : `did you mean "${meant}"`;
       return `${place}: ${shownPath([...issue.path, key])} is not a field, ${hint}`;
     });
   }
@@ -52,7 +53,9 @@ function offset(document: Document, path: Path): number | undefined {
 
 function keyOffset(document: Document, path: Path, key: string): number | undefined {
   const node: unknown = path.length === 0 ? document.contents : document.getIn(path, true);
-  const pair = isMap(node) ? node.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === key) : undefined;
+  const pair = isMap(node)
+    ? node.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === key)
+    : undefined;
   return (isScalar(pair?.key) ? pair.key.range?.[0] : undefined) ?? offset(document, path);
 }
 

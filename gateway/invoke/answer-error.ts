@@ -32,9 +32,14 @@ export function answerErrors(log: Log): ErrorHandler<GatewayEnv> {
     // Of an answer that was there already, nothing may show in this one.
     if (c.finalized) dropAnswer(c);
     if (exchange !== undefined) exchange.refused(failure);
-    else if (failure.code === "internal") log.error("Request failed", { call_id: callId, path: c.req.path, error: failure });
+    else if (failure.code === "internal")
+      log.error("Request failed", { call_id: callId, path: c.req.path, error: failure });
     if (http !== undefined && http.status < 400) return redirect(http.getResponse(), callId);
-    return c.newResponse(errorBody(failure, callId), failure.status as StatusCode, errorHeaders(failure, callId, http?.res));
+    return c.newResponse(
+      errorBody(failure, callId),
+      failure.status as StatusCode,
+      errorHeaders(failure, callId, http?.res),
+    );
   };
 }
 

@@ -10,7 +10,12 @@ export interface CallMetrics {
   /** It is over; `was` is what it did until then. */
   ended(was: "queued" | "running", failure: CallError | undefined): void;
   /** A request was answered, placed or not. */
-  answered(request: { readonly path: string; readonly method: string }, status: number, failure: CallError | undefined, ms: number): void;
+  answered(
+    request: { readonly path: string; readonly method: string },
+    status: number,
+    failure: CallError | undefined,
+    ms: number,
+  ): void;
 }
 
 export function callMetrics(metrics: Metrics): CallMetrics {

@@ -16,7 +16,8 @@ const CHECKS = {
   appName: text,
   fnId: nonEmpty,
   fnName: text,
-  image: (value) => (typeof value === "string" && /^\S+$/.test(value) ? undefined : "the name of an image, without spaces"),
+  image: (value) =>
+    typeof value === "string" && /^\S+$/.test(value) ? undefined : "the name of an image, without spaces",
   memoryMiB: integer(LIMITS.memoryMiB),
   cpuMillis: integer(LIMITS.cpuMillis),
   tmpfsMiB: integer(LIMITS.tmpfsMiB),
@@ -52,7 +53,10 @@ export function checkCall(call: Call, before: Call): void {
 }
 
 function invalid(field: string, value: unknown, expected: string): CallError {
-  return new CallError("override_invalid", `Operator's middleware set the call's ${field} to ${shown(value)}, expected ${expected}`);
+  return new CallError(
+    "override_invalid",
+    `Operator's middleware set the call's ${field} to ${shown(value)}, expected ${expected}`,
+  );
 }
 
 /** Only what is plain: the rest may hold secrets, and the message goes to the client. */
@@ -83,7 +87,9 @@ function nonEmpty(value: unknown): string | undefined {
 function stringMap(value: unknown): string | undefined {
   if (!isObject(value)) return "an object of strings";
   const [key, other] = Object.entries(value).find(([, item]) => typeof item !== "string") ?? [];
-  return key === undefined ? undefined : `strings in it, but "${key}" is ${other === null ? "null" : `of type ${typeof other}`}`;
+  return key === undefined
+    ? undefined
+    : `strings in it, but "${key}" is ${other === null ? "null" : `of type ${typeof other}`}`;
 }
 
 function headerList(value: unknown): string | undefined {

@@ -5,9 +5,9 @@ import { newCallId, type Call, type CallId } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import type { GatewayEnv } from "../overrider.ts";
+import { headerValue, type RawHeaders } from "./call-headers.ts";
 import type { CallMetrics } from "./call-metrics.ts";
 import type { CallOutcome } from "./call-outcome.ts";
-import { headerValue, type RawHeaders } from "./call-headers.ts";
 import { IncomingBody, type BodyHolder } from "./incoming-body.ts";
 import type { InvokeLimits } from "./limits.ts";
 import { followClient, nodeBindings, rawHeaders, resetConnection } from "./node-bindings.ts";
@@ -186,6 +186,7 @@ function declaredBytes(c: Context<GatewayEnv>, headers: RawHeaders): number | un
   const declared = headerValue(headers, "content-length");
   if (declared !== undefined && /^\d+$/.test(declared)) return Number(declared);
   const { incoming } = nodeBindings(c);
-  const none = incoming === undefined ? c.req.raw.body === null : headerValue(headers, "transfer-encoding") === undefined;
+  const none =
+    incoming === undefined ? c.req.raw.body === null : headerValue(headers, "transfer-encoding") === undefined;
   return none ? 0 : undefined;
 }

@@ -135,7 +135,9 @@ export class IncomingBody {
       return await read();
     } catch (cause) {
       // The platform's word for a body that is locked or was read already; a broken connection is another kind.
-      throw new CallError(cause instanceof TypeError ? "body_consumed" : "request_body_unreadable", undefined, { cause });
+      throw new CallError(cause instanceof TypeError ? "body_consumed" : "request_body_unreadable", undefined, {
+        cause,
+      });
     }
   }
 

@@ -80,7 +80,8 @@ export class ResponseCollector implements ResponseSink {
     // What nobody reads returns its credit too, or the runner would wait for it.
     if (this.#over || this.#options.detached || bytes.length === 0) return consumed(bytes.length);
     if (this.#declared !== undefined && this.#received > this.#declared) return this.#miscounted(this.#declared);
-    if (this.#head === undefined) return this.fail(new CallError("runner_protocol", "Runner sent a body without its head"));
+    if (this.#head === undefined)
+      return this.fail(new CallError("runner_protocol", "Runner sent a body without its head"));
     this.#chunks.push({ bytes, consumed });
     this.#ready.resolve();
     this.#pump();
@@ -91,10 +92,13 @@ export class ResponseCollector implements ResponseSink {
     if (this.#over) return;
     if (!finish.ok) {
       const { code, message, status, stderrTail } = finish;
-      return this.fail(new CallError(code, message || undefined, { ...(status === undefined ? {} : { status }), stderrTail }));
+      return this.fail(
+        new CallError(code, message || undefined, { ...(status === undefined ? {} : { status }), stderrTail }),
+      );
     }
     if (this.#options.detached) return this.#end(undefined);
-    if (this.#head === undefined) return this.fail(new CallError("runner_protocol", "Runner ended the call without a response"));
+    if (this.#head === undefined)
+      return this.fail(new CallError("runner_protocol", "Runner ended the call without a response"));
     if (this.#declared !== undefined && this.#received !== this.#declared) return this.#miscounted(this.#declared);
     this.#complete = true;
     this.#ready.resolve();
@@ -129,7 +133,8 @@ export class ResponseCollector implements ResponseSink {
   whole(): Uint8Array<ArrayBuffer> | undefined {
     if (!this.#complete) return undefined;
     const [only, ...more] = this.#chunks;
-    const bytes = only !== undefined && more.length === 0 ? only.bytes : Buffer.concat(this.#chunks.map((chunk) => chunk.bytes));
+    const bytes =
+      only !== undefined && more.length === 0 ? only.bytes : Buffer.concat(this.#chunks.map((chunk) => chunk.bytes));
     for (const chunk of this.#chunks) chunk.consumed(chunk.bytes.length);
     this.#end(undefined);
     return bytes as Uint8Array<ArrayBuffer>;
@@ -137,7 +142,12 @@ export class ResponseCollector implements ResponseSink {
 
   /** The client has all that it was promised, though the runner has not yet ended the call. */
   get delivered(): boolean {
-    return this.#stream !== "none" && this.#declared !== undefined && this.#received === this.#declared && this.#chunks.length === 0;
+    return (
+      this.#stream !== "none" &&
+      this.#declared !== undefined &&
+      this.#received === this.#declared &&
+      this.#chunks.length === 0
+    );
   }
 
   /** The length of the body that is to be streamed, if the function declared it; it is then held to it. */

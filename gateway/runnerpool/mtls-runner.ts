@@ -101,7 +101,8 @@ class MtlsRunner implements Runner {
 
   #unfit({ session, hello }: RunnerLink): CallError | undefined {
     if (session.over !== undefined) return session.over;
-    if (this.#draining || session.exhausted) return new CallError("shutting_down", `Runner ${this.address} is draining`);
+    if (this.#draining || session.exhausted)
+      return new CallError("shutting_down", `Runner ${this.address} is draining`);
     if (hello.isolation === "none" && !this.#options.allowNoIsolation) {
       const why = `Runner ${this.address} has no isolation, and this gateway listens beyond loopback`;
       return new CallError("runner_unsafe", why);

@@ -28,7 +28,14 @@ export function naivePlacer(options: NaivePlacerOptions): Placer {
       const tally = new Tally();
       for (let round = 0; ; round++) {
         const runners = await pool.runners(call, signal);
-        const placement = await oneRound(ringFrom(runners, pickStart(runners.length)), call, signal, until, clock, tally);
+        const placement = await oneRound(
+          ringFrom(runners, pickStart(runners.length)),
+          call,
+          signal,
+          until,
+          clock,
+          tally,
+        );
         if (placement !== undefined) return placement;
         if (tally.neverFits(runners)) throw tally.verdict(timeoutMs);
         const delayMs = retryDelayMs * Math.min(2 ** round, MOST_DELAYS) * (0.5 + jitter());
@@ -90,7 +97,10 @@ class Tally {
       return first;
     }
     const what = first === undefined ? "the pool has no runner" : first.message;
-    return new CallError("server_busy", `Timed out - server too busy: no runner took the call in ${timeoutMs} ms (${what})`);
+    return new CallError(
+      "server_busy",
+      `Timed out - server too busy: no runner took the call in ${timeoutMs} ms (${what})`,
+    );
   }
 }
 

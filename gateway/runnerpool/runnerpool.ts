@@ -1,5 +1,5 @@
-import type { Call, ExtensionMap } from "../../core/call.ts";
 import type { CallError } from "../../core/call-error.ts";
+import type { Call, ExtensionMap } from "../../core/call.ts";
 import type { Capacity, Finish, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
 
 /** Chooses a runner for a call. */
@@ -43,7 +43,9 @@ export interface Runner extends AsyncDisposable {
 }
 
 /** A runner's answer. After `placed` the call may run, and is never offered to another. */
-export type Offer = { readonly placed: true } | { readonly placed: false; readonly reason: CallError; readonly scope: RefusalScope };
+export type Offer =
+  | { readonly placed: true }
+  | { readonly placed: false; readonly reason: CallError; readonly scope: RefusalScope };
 
 export interface RunnerStatus {
   readonly runnerId: string;

@@ -103,7 +103,11 @@ export class GatewaySession {
   offer(offered: Omit<OfferedCall, "responseCredit">, handler: OfferHandler): CallNumber {
     if (this.#over !== undefined || this.exhausted) throw new TypeError("Cannot offer a call: the session is over");
     const call = ++this.#lastNumber;
-    const offer: GatewayFrame = { type: "offer", call, offer: { ...offered, responseCredit: this.#windows.open(call) } };
+    const offer: GatewayFrame = {
+      type: "offer",
+      call,
+      offer: { ...offered, responseCredit: this.#windows.open(call) },
+    };
     const { idempotent } = offered.call;
     this.#calls.set(call, { state: "unsent", handler, offer, idempotent, start: undefined, containerId: "" });
     // No credit yet: more than the first bytes goes only to a runner that accepted.
@@ -190,7 +194,8 @@ export class GatewaySession {
     if (frame.type === "capacity") return this.#events.capacity(frame.capacity);
     if (frame.type === "draining") return this.#events.draining();
     const open = this.#calls.get(frame.call);
-    if (open === undefined) throw new ProtocolError(`Runner sent "${frame.type}" for call ${frame.call}, which is not open`);
+    if (open === undefined)
+      throw new ProtocolError(`Runner sent "${frame.type}" for call ${frame.call}, which is not open`);
     if (open.state === "cancelled") {
       if (frame.type === "finished" || frame.type === "refused") this.#calls.delete(frame.call);
       return;
@@ -246,7 +251,8 @@ export class GatewaySession {
 }
 
 function expect(open: OpenCall, frame: RunnerFrame, ...states: readonly State[]): void {
-  if (!states.includes(open.state)) throw new ProtocolError(`Runner sent "${frame.type}" for a call that is ${open.state}`);
+  if (!states.includes(open.state))
+    throw new ProtocolError(`Runner sent "${frame.type}" for a call that is ${open.state}`);
 }
 
 function lostFinish(reason: CallError): Finish {

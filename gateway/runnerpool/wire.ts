@@ -14,8 +14,8 @@ import type {
 } from "../../core/session/frames.ts";
 import { NO_TIMINGS } from "../../core/session/frames.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
-import { ProtocolError } from "./session.ts";
 import type { RunnerStatus } from "./runnerpool.ts";
+import { ProtocolError } from "./session.ts";
 
 /** Our frames as the message that carries them. */
 export function toRequest(frames: readonly GatewayFrame[]): pb.EngageRequest {
@@ -50,7 +50,10 @@ function toFrame(frame: GatewayFrame): pb.GatewayFrame {
     case "offer":
       return create(pb.GatewayFrameSchema, { call: frame.call, frame: { case: "offer", value: toOffer(frame.offer) } });
     case "start":
-      return create(pb.GatewayFrameSchema, { call: frame.call, frame: { case: "start", value: create(pb.StartSchema) } });
+      return create(pb.GatewayFrameSchema, {
+        call: frame.call,
+        frame: { case: "start", value: create(pb.StartSchema) },
+      });
     case "data": {
       const value = create(pb.DataSchema, { bytes: frame.bytes, end: frame.end });
       return create(pb.GatewayFrameSchema, { call: frame.call, frame: { case: "data", value } });

@@ -69,7 +69,10 @@ export class FakeRunner implements Runner {
 }
 
 /** Takes the call and answers at once, all of it. */
-export function answers(body: string | Uint8Array, { status = 200, headers = [], timings = NO_TIMINGS }: FakeAnswer = {}): Behaviour {
+export function answers(
+  body: string | Uint8Array,
+  { status = 200, headers = [], timings = NO_TIMINGS }: FakeAnswer = {},
+): Behaviour {
   return runs((sink) => {
     sink.head({ status, headers });
     if (body.length > 0) sink.data(Buffer.from(body), () => {});
@@ -87,7 +90,11 @@ export function runs(script: Script): Behaviour {
 }
 
 /** Takes the call, and fails it before its first byte. */
-export function fails(code: ErrorCode, message = "", more: { readonly stderrTail?: string; readonly status?: number } = {}): Behaviour {
+export function fails(
+  code: ErrorCode,
+  message = "",
+  more: { readonly stderrTail?: string; readonly status?: number } = {},
+): Behaviour {
   return runs((sink) => {
     const { stderrTail = "", status } = more;
     sink.finish({ ok: false, timings: NO_TIMINGS, code, message, status, stderrTail });

@@ -2,8 +2,8 @@ import type { CallError } from "../../core/call-error.ts";
 import type { Call } from "../../core/call.ts";
 import { containerTask, slotKey } from "../../core/container-task.ts";
 import type { Finish, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
-import type { Runner } from "../../runner/runner.ts";
 import type { OfferedCallHandler } from "../../runner/rpc/session.ts";
+import type { Runner } from "../../runner/runner.ts";
 
 /** How an offered call went, as its gateway would hear it. */
 export interface Outcome {
@@ -49,7 +49,15 @@ export function offerTo(runner: Runner, call: Call, options: OfferOptions = {}):
   let head: ResponseHead | undefined;
   let containerId: string | undefined;
   const done = (rest: Partial<Outcome>) =>
-    over.resolve({ heard, head, containerId, body: Buffer.concat(chunks), finish: undefined, refused: undefined, ...rest });
+    over.resolve({
+      heard,
+      head,
+      containerId,
+      body: Buffer.concat(chunks),
+      finish: undefined,
+      refused: undefined,
+      ...rest,
+    });
   const offered = {
     call,
     remainingMs,

@@ -1,9 +1,9 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Finish, GatewayFrame, RunnerFrame } from "../../core/session/frames.ts";
+import type { OfferedCall } from "../../core/session/frames.ts";
 import type { WindowLimits } from "../../core/session/receive-windows.ts";
 import { GatewaySession, type OfferHandler } from "../../gateway/runnerpool/session.ts";
 import { RunnerSession, type CallPort, type OfferedCallHandler } from "../../runner/rpc/session.ts";
-import type { OfferedCall } from "../../core/session/frames.ts";
 
 /** One call on the runner's side of a pair, with what it was told. */
 export interface RunnerSideCall {

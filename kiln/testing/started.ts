@@ -30,7 +30,15 @@ export async function started(args: readonly string[] = [], env: NodeJS.ProcessE
   const runnerId = env["FN_RUNNER_ID"] ?? `started-${randomBytes(6).toString("hex")}`;
   const sockets = await mkdtemp(join(tmpdir(), "kiln-t-"));
   const child = spawn(process.execPath, [...process.execArgv, "kiln/main.ts", "start", ...args], {
-    env: { ...process.env, FN_PORT: "0", FN_GRPC_PORT: "0", FN_RUNNER_ID: runnerId, FN_IOFS_PATH: sockets, KILN_TRACE: runnerId, ...env },
+    env: {
+      ...process.env,
+      FN_PORT: "0",
+      FN_GRPC_PORT: "0",
+      FN_RUNNER_ID: runnerId,
+      FN_IOFS_PATH: sockets,
+      KILN_TRACE: runnerId,
+      ...env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -4,6 +4,7 @@ import { systemClock } from "../../core/clock.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { createMetrics } from "../../core/metrics.ts";
 import { buildExampleImages, type ExampleName } from "../../examples/functions/build.ts";
+import { parseFunctions } from "../../gateway/functions/functions-yaml.ts";
 import { createGateway } from "../../gateway/gateway.ts";
 import { listen } from "../../gateway/listen.ts";
 import type { Overrider } from "../../gateway/overrider.ts";
@@ -15,7 +16,6 @@ import type { Docker } from "../../runner/driver/docker/engine.ts";
 import { createGuard, type Guard } from "../../runner/driver/docker/guard.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 import { createRunner, type Runner, type RunnerOptions } from "../../runner/runner.ts";
-import { parseFunctions } from "../../gateway/functions/functions-yaml.ts";
 import { createAuthority, issue } from "../pki.ts";
 import { served } from "./process-runner.ts";
 
@@ -73,7 +73,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     clock: systemClock,
     log,
   });
-  const pool = made.use(staticPool(addresses, await issue(authority, { name: "kiln-gateway", role: "gateway" }), factory));
+  const pool = made.use(
+    staticPool(addresses, await issue(authority, { name: "kiln-gateway", role: "gateway" }), factory),
+  );
   const found = new Map(parseFunctions(options.functions, "system.yaml").map((one) => [one.fn.id, one]));
   const app = createGateway({
     functions: { find: async (id) => found.get(id) },

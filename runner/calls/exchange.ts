@@ -157,5 +157,8 @@ class Answer implements AnswerHandler {
 }
 
 function invalidStatus(status: number): CallError {
-  return new CallError("function_invalid_response", `invalid function response: status ${status}, expected 200, 502 or 504`);
+  return new CallError(
+    "function_invalid_response",
+    `invalid function response: status ${status}, expected 200, 502 or 504`,
+  );
 }

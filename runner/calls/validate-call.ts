@@ -21,7 +21,11 @@ export function validateCall(call: Call): void {
   }
   if (!IMAGE.test(call.image)) throw bad("image", call.image, "an image name");
   if (call.tmpfsMiB > 0 && call.tmpfsMiB > call.memoryMiB) {
-    throw bad("tmpfsMiB", call.tmpfsMiB, `at most the memory of ${call.memoryMiB} MiB, since files there count as memory`);
+    throw bad(
+      "tmpfsMiB",
+      call.tmpfsMiB,
+      `at most the memory of ${call.memoryMiB} MiB, since files there count as memory`,
+    );
   }
   for (const field of ["appId", "fnId"] as const) {
     if (call[field] === "" || call[field].length > 255) throw bad(field, call[field], "1 to 255 characters");

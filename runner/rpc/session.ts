@@ -107,7 +107,8 @@ export class RunnerSession {
   /** @throws ProtocolError on a frame that cannot come now */
   receive(frames: readonly GatewayFrame[]): void {
     for (const frame of frames) {
-      if (!this.#greeted && frame.type !== "hello") throw new ProtocolError(`Gateway sent "${frame.type}" before "hello"`);
+      if (!this.#greeted && frame.type !== "hello")
+        throw new ProtocolError(`Gateway sent "${frame.type}" before "hello"`);
       if (frame.type === "hello") this.#hello(frame.gatewayId, frame.version);
       else if (frame.type === "offer") this.#offer(frame.call, frame.offer);
       else this.#ofCall(frame);

@@ -21,7 +21,14 @@ describe("newCallId", () => {
 
 describe("parseCallId", () => {
   it("knows what cannot be one", () => {
-    for (const text of ["", "x", "01M80XKGGYNWEG9B9V6000000", "01M80XKGGYNWEG9B9V600000011", "01m80xkggynweg9b9v60000001", "01M80XKGGYNWEG9B9V6000000U"]) {
+    for (const text of [
+      "",
+      "x",
+      "01M80XKGGYNWEG9B9V6000000",
+      "01M80XKGGYNWEG9B9V600000011",
+      "01m80xkggynweg9b9v60000001",
+      "01M80XKGGYNWEG9B9V6000000U",
+    ]) {
       assert.equal(parseCallId(text), undefined, text);
     }
   });

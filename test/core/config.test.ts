@@ -4,7 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 
-import { choice, describeSettings, flag, integer, readSettings, secretText, text, unknownSettings, words } from "../../core/config.ts";
+import {
+  choice,
+  describeSettings,
+  flag,
+  integer,
+  readSettings,
+  secretText,
+  text,
+  unknownSettings,
+  words,
+} from "../../core/config.ts";
 
 const TABLE = {
   FN_PORT: integer(8080, "Port", { max: 65_535 }),
@@ -31,7 +41,12 @@ describe("readSettings", async () => {
   });
 
   it("reads each type", () => {
-    const settings = readSettings(TABLE, { FN_PORT: " 0 ", FN_LOG_LEVEL: "warn", FN_READONLY: "F", FN_ADDRESSES: "a:1, b:2 c:3" });
+    const settings = readSettings(TABLE, {
+      FN_PORT: " 0 ",
+      FN_LOG_LEVEL: "warn",
+      FN_READONLY: "F",
+      FN_ADDRESSES: "a:1, b:2 c:3",
+    });
 
     assert.equal(settings.FN_PORT, 0);
     assert.equal(settings.FN_LOG_LEVEL, "warn");
@@ -74,7 +89,10 @@ describe("readSettings", async () => {
   });
 
   it("says which file it could not read", () => {
-    assert.throws(() => readSettings(TABLE, { FN_NAME_FILE: join(directory, "none") }), /readable file in FN_NAME_FILE/);
+    assert.throws(
+      () => readSettings(TABLE, { FN_NAME_FILE: join(directory, "none") }),
+      /readable file in FN_NAME_FILE/,
+    );
   });
 });
 

@@ -57,7 +57,9 @@ describe("slotKey", () => {
 
 describe("containerTask", () => {
   it("lets the contract's own variables win over config", () => {
-    const { env } = containerTask(callFor("fn", { memoryMiB: 64, config: { FN_MEMORY: "9", FN_FORMAT: "x", OWN: "1" } }));
+    const { env } = containerTask(
+      callFor("fn", { memoryMiB: 64, config: { FN_MEMORY: "9", FN_FORMAT: "x", OWN: "1" } }),
+    );
 
     assert.equal(env["FN_MEMORY"], "64");
     assert.equal(env["FN_FORMAT"], "http-stream");

@@ -15,7 +15,9 @@ describe("createLog", () => {
 
     log.info("Call finished", { call_id: "X1", message: "two words", missing: undefined, list: [1] });
 
-    assert.deepEqual(lines, ['1970-01-01T00:00:00.000Z info  Call finished call_id=X1 message="two words" list="[1]"\n']);
+    assert.deepEqual(lines, [
+      '1970-01-01T00:00:00.000Z info  Call finished call_id=X1 message="two words" list="[1]"\n',
+    ]);
   });
 
   it("writes JSON with the causes of an error", () => {

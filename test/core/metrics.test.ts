@@ -36,7 +36,10 @@ describe("createMetrics", () => {
 
     const text = metrics.render();
 
-    assert.match(text, /fn_ms_bucket\{fn="a",le="1"\} 1\nfn_ms_bucket\{fn="a",le="10"\} 2\nfn_ms_bucket\{fn="a",le="\+Inf"\} 3/);
+    assert.match(
+      text,
+      /fn_ms_bucket\{fn="a",le="1"\} 1\nfn_ms_bucket\{fn="a",le="10"\} 2\nfn_ms_bucket\{fn="a",le="\+Inf"\} 3/,
+    );
     assert.match(text, /fn_ms_sum\{fn="a"\} 55.5\nfn_ms_count\{fn="a"\} 3/);
   });
 });

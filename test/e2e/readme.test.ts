@@ -3,10 +3,10 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 
+import { README } from "../../kiln/readme-tables.ts";
 import { cgroupCpuShares } from "../../kiln/testing/cgroup-cpu-shares.ts";
 import { dockerOrSkip } from "../../kiln/testing/docker.ts";
 import { started, type Started } from "../../kiln/testing/started.ts";
-import { README } from "../../kiln/readme-tables.ts";
 
 const { engine, skip } = await dockerOrSkip();
 
@@ -52,7 +52,12 @@ describe("the README's walk through policies", { skip }, async () => {
 
   it("brings a key and value of either side into the environment", async () => {
     const directory = "examples/environment";
-    await using kiln = await started(["--overriders", `${directory}/overriders.ts`, "--hooks", `${directory}/hooks.ts`]);
+    await using kiln = await started([
+      "--overriders",
+      `${directory}/overriders.ts`,
+      "--hooks",
+      `${directory}/hooks.ts`,
+    ]);
 
     const seen = await invoke(kiln, "probe");
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import { describe, it } from "node:test";
 
 import { dockerOrSkip } from "../../kiln/testing/docker.ts";
@@ -60,22 +60,26 @@ describe("npm start", () => {
     assert.deepEqual(await kiln.traces(), NO_TRACES);
   });
 
-  it("removes at its next start what a run that was killed hard left, and not before it has its address", { skip }, async () => {
-    await using killed = await started();
-    assert.deepEqual(await hello(killed.url), { message: "Hello, you" });
-    const same = { FN_RUNNER_ID: killed.runnerId };
-    await assert.rejects(started([], { ...same, FN_GRPC_PORT: killed.runnerPort }), /FN_GRPC_PORT/);
-    assert.equal((await containersOf(killed)).length, 1, "a second start took nothing from the first");
-    assert.deepEqual(await hello(killed.url), { message: "Hello, you" });
+  it(
+    "removes at its next start what a run that was killed hard left, and not before it has its address",
+    { skip },
+    async () => {
+      await using killed = await started();
+      assert.deepEqual(await hello(killed.url), { message: "Hello, you" });
+      const same = { FN_RUNNER_ID: killed.runnerId };
+      await assert.rejects(started([], { ...same, FN_GRPC_PORT: killed.runnerPort }), /FN_GRPC_PORT/);
+      assert.equal((await containersOf(killed)).length, 1, "a second start took nothing from the first");
+      assert.deepEqual(await hello(killed.url), { message: "Hello, you" });
 
-    for (const pid of (await killed.traces()).processes) process.kill(pid, "SIGKILL");
-    await killed.exited;
-    assert.equal((await containersOf(killed)).length, 1);
-    await using next = await started([], same);
+      for (const pid of (await killed.traces()).processes) process.kill(pid, "SIGKILL");
+      await killed.exited;
+      assert.equal((await containersOf(killed)).length, 1);
+      await using next = await started([], same);
 
-    assert.deepEqual(await containersOf(next), []);
-    assert.match(next.output(), /Removed what an earlier run left behind containers=1/);
-  });
+      assert.deepEqual(await containersOf(next), []);
+      assert.match(next.output(), /Removed what an earlier run left behind containers=1/);
+    },
+  );
 
   for (const setting of ["FN_PORT", "FN_GRPC_PORT"]) {
     it(`tells clearly of a port in use (${setting}), and ends`, async () => {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { overriders as cheeseOverriders } from "../../examples/environment/overriders.ts";
-import { runnerOverriders, startHooks } from "../../examples/environment/hooks.ts";
 import { startHooks as cpuSharesHooks } from "../../examples/cpu-shares/hooks.ts";
 import { overriders as cpuSharesOverriders } from "../../examples/cpu-shares/overriders.ts";
+import { runnerOverriders, startHooks } from "../../examples/environment/hooks.ts";
+import { overriders as cheeseOverriders } from "../../examples/environment/overriders.ts";
 import { cgroupCpuShares } from "../../kiln/testing/cgroup-cpu-shares.ts";
 import { dockerOrSkip } from "../../kiln/testing/docker.ts";
 import { startSystem, type System } from "../../kiln/testing/system.ts";
@@ -75,7 +75,9 @@ describe("a gateway and three runners", { skip }, () => {
 
   it("spreads concurrent calls over containers, each with its own answer", async () => {
     const answers = await Promise.all(
-      Array.from({ length: 6 }, (_, i) => system.invoke("probe", { sleepTime: 300, echoContent: `call ${i}`, trailerRepeat: 1 })),
+      Array.from({ length: 6 }, (_, i) =>
+        system.invoke("probe", { sleepTime: 300, echoContent: `call ${i}`, trailerRepeat: 1 }),
+      ),
     );
 
     assert.deepEqual(
@@ -88,7 +90,10 @@ describe("a gateway and three runners", { skip }, () => {
     );
     const probes = answers.map((answer) => (answer.json() as Report).probe);
     assert.ok(new Set(probes.map(({ instance }) => instance)).size > 1);
-    assert.ok(probes.every(({ mostInFlight }) => mostInFlight === 1), "one call at a time in each container");
+    assert.ok(
+      probes.every(({ mostInFlight }) => mostInFlight === 1),
+      "one call at a time in each container",
+    );
   });
 
   it("answers an unknown function with 404, a code and the call's id", async () => {

@@ -18,7 +18,8 @@ import { gatewayFor } from "../../kiln/testing/gateway-for.ts";
 async function served(behaviour: Behaviour, ...overriders: readonly Overrider[]) {
   const gateway = gatewayFor(behaviour, { overriders });
   const listener = await listen(gateway.app, { host: "127.0.0.1", port: 0 });
-  const post = (init: RequestInit = {}) => fetch(`http://${listener.address}/invoke/hello`, { method: "POST", ...init });
+  const post = (init: RequestInit = {}) =>
+    fetch(`http://${listener.address}/invoke/hello`, { method: "POST", ...init });
   return { ...gateway, post, [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose]() };
 }
 
@@ -57,7 +58,10 @@ describe("Hono's own middleware, over a socket", () => {
   });
 
   it("gives up on a call that takes too long, and the runner is told", async () => {
-    await using gateway = await served(runs(() => {}), timeout(50));
+    await using gateway = await served(
+      runs(() => {}),
+      timeout(50),
+    );
 
     const response = await gateway.post();
 
@@ -72,7 +76,11 @@ describe("Hono's own middleware, over a socket", () => {
       await next();
       c.header("X-Late", "yes");
     });
-    for (const behaviour of [answers("ab"), streams("a", "b"), runs((sink) => sink.finish({ ok: true, timings: NO_TIMINGS }))]) {
+    for (const behaviour of [
+      answers("ab"),
+      streams("a", "b"),
+      runs((sink) => sink.finish({ ok: true, timings: NO_TIMINGS })),
+    ]) {
       await using gateway = await served(behaviour, requestId(), secureHeaders(), late);
 
       const response = await gateway.post({ headers: { "X-Request-Id": "r-1" } });

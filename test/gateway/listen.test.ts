@@ -40,9 +40,20 @@ const POST = "POST /invoke/hello HTTP/1.1\r\nHost: gateway\r\n";
 
 describe("listen", () => {
   it("serves the app on the address that it says", async () => {
-    await using gateway = await served(answers("hello", { headers: [["Content-Type", "text/plain"], ["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]] }));
+    await using gateway = await served(
+      answers("hello", {
+        headers: [
+          ["Content-Type", "text/plain"],
+          ["Set-Cookie", "a=1"],
+          ["Set-Cookie", "b=2"],
+        ],
+      }),
+    );
 
-    const response = await fetch(`http://${gateway.listener.address}/invoke/hello?a=b`, { method: "POST", body: "world" });
+    const response = await fetch(`http://${gateway.listener.address}/invoke/hello?a=b`, {
+      method: "POST",
+      body: "world",
+    });
 
     assert.equal(response.status, 200);
     assert.equal(await response.text(), "hello");
@@ -58,9 +69,16 @@ describe("listen", () => {
   it("gives the function headers in the client's order and spelling", async () => {
     await using gateway = await served(answers(""));
 
-    await exchange(gateway.listener, `${POST}X-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    await exchange(
+      gateway.listener,
+      `${POST}X-B: 1\r\nx-a: 2\r\nX-B: 3\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+    );
 
-    assert.deepEqual(gateway.runner.offered[0]?.call.headers, [["X-B", "1"], ["x-a", "2"], ["X-B", "3"]]);
+    assert.deepEqual(gateway.runner.offered[0]?.call.headers, [
+      ["X-B", "1"],
+      ["x-a", "2"],
+      ["X-B", "3"],
+    ]);
   });
 
   for (const [what, size, chunked] of [
@@ -97,7 +115,10 @@ describe("listen", () => {
   });
 
   it("tells of a raw body that middleware took", async () => {
-    for (const take of [(raw: Request) => raw.text(), (raw: Request) => raw.body?.getReader().read() ?? Promise.resolve()]) {
+    for (const take of [
+      (raw: Request) => raw.text(),
+      (raw: Request) => raw.body?.getReader().read() ?? Promise.resolve(),
+    ]) {
       for (const chunked of [false, true]) {
         await using gateway = await served(echoes, {
           overriders: [middleware(async (c, next) => (await take(c.req.raw), await next()))],
@@ -115,7 +136,14 @@ describe("listen", () => {
       sink.head({ status: 200, headers: [["Content-Type", "text/plain"]] });
       sink.data(Buffer.from("half"), () => {});
       await sleep(50);
-      sink.finish({ ok: false, timings: NO_TIMINGS, code: "runner_lost", message: "gone", status: undefined, stderrTail: "" });
+      sink.finish({
+        ok: false,
+        timings: NO_TIMINGS,
+        code: "runner_lost",
+        message: "gone",
+        status: undefined,
+        stderrTail: "",
+      });
     });
     await using gateway = await served(failing);
 
@@ -135,7 +163,14 @@ describe("listen", () => {
       sink.data(Buffer.alloc(64 * 1_024), () => {});
       await someTurns(3);
       for (let i = 0; i < 20; i++) sink.data(Buffer.alloc(64 * 1_024), () => {});
-      sink.finish({ ok: false, timings: NO_TIMINGS, code: "runner_lost", message: "gone", status: undefined, stderrTail: "" });
+      sink.finish({
+        ok: false,
+        timings: NO_TIMINGS,
+        code: "runner_lost",
+        message: "gone",
+        status: undefined,
+        stderrTail: "",
+      });
     });
     await using gateway = await served(failing);
 
@@ -249,7 +284,10 @@ describe("listen", () => {
     assert.equal(got.match(/instead/g)?.length, 2);
     assert.equal(ending, "end");
     await someTurns();
-    assert.deepEqual(gateway.runner.signals.map(({ aborted }) => aborted), [true, true]);
+    assert.deepEqual(
+      gateway.runner.signals.map(({ aborted }) => aborted),
+      [true, true],
+    );
   });
 
   it("answers with the error alone where middleware fails after a streamed answer was begun", async () => {
@@ -266,7 +304,10 @@ describe("listen", () => {
     assert.equal(got.match(/HTTP\/1\.1 500 [^]*?Internal server error/g)?.length, 2);
     assert.doesNotMatch(got, /unwanted|x-function/i);
     assert.equal(ending, "end");
-    assert.deepEqual(gateway.runner.signals.map(({ aborted }) => aborted), [true, true]);
+    assert.deepEqual(
+      gateway.runner.signals.map(({ aborted }) => aborted),
+      [true, true],
+    );
   });
 
   it("answers what is no proper request as it answers every error", async () => {
@@ -290,7 +331,11 @@ describe("listen", () => {
   it("refuses an upgrade, and goes on in HTTP/1.1 where HTTP/2 was only offered", async () => {
     await using gateway = await served(answers("hi"));
     const asking = (protocol: string) =>
-      exchange(gateway.listener, `${POST}Content-Length: 0\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n\r\n`, { waitMs: 500 });
+      exchange(
+        gateway.listener,
+        `${POST}Content-Length: 0\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n\r\n`,
+        { waitMs: 500 },
+      );
 
     assert.match((await asking("websocket")).got, /^HTTP\/1\.1 501 [^]*upgrade_unsupported/);
     assert.match((await asking("h2c")).got, /^HTTP\/1\.1 200 [^]*hi/);
@@ -326,7 +371,11 @@ describe("listen", () => {
   });
 
   it("cuts what does not end in time", async () => {
-    const gateway = await served(runs(() => {}), {}, { drainTimeoutMs: 100 });
+    const gateway = await served(
+      runs(() => {}),
+      {},
+      { drainTimeoutMs: 100 },
+    );
     const answer = exchange(gateway.listener, `${POST}Content-Length: 0\r\n\r\n`);
     const signal = await offeredSignal(gateway.runner.signals);
 
@@ -338,7 +387,11 @@ describe("listen", () => {
   });
 
   it("cuts it at once when it is hurried", async () => {
-    const gateway = await served(runs(() => {}), {}, { drainTimeoutMs: 60_000 });
+    const gateway = await served(
+      runs(() => {}),
+      {},
+      { drainTimeoutMs: 60_000 },
+    );
     const answer = exchange(gateway.listener, `${POST}Content-Length: 0\r\n\r\n`, { waitMs: 10_000 });
     await offeredSignal(gateway.runner.signals);
 
@@ -379,10 +432,21 @@ async function offeredSignal(signals: readonly AbortSignal[]): Promise<AbortSign
   throw new Error("no call was offered");
 }
 
-function post(listener: Listener, body: Buffer, chunked: boolean): Promise<{ status: number | undefined; body: Buffer }> {
+function post(
+  listener: Listener,
+  body: Buffer,
+  chunked: boolean,
+): Promise<{ status: number | undefined; body: Buffer }> {
   return new Promise((resolve, reject) => {
     const headers = chunked ? { "Transfer-Encoding": "chunked" } : { "Content-Length": body.length };
-    const options = { host: "127.0.0.1", port: listener.port, path: "/invoke/hello", method: "POST", agent: false, headers };
+    const options = {
+      host: "127.0.0.1",
+      port: listener.port,
+      path: "/invoke/hello",
+      method: "POST",
+      agent: false,
+      headers,
+    };
     const client = request(options, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));

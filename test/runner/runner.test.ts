@@ -54,7 +54,9 @@ describe("a runner", async () => {
     const { body } = await offerTo(runner, call).outcome;
 
     const { header } = JSON.parse(body.toString()) as { header: Record<string, string[]> };
-    const lower = Object.fromEntries(Object.entries(header).map(([name, value]) => [name.toLowerCase(), [value].flat()]));
+    const lower = Object.fromEntries(
+      Object.entries(header).map(([name, value]) => [name.toLowerCase(), [value].flat()]),
+    );
     assert.deepEqual(lower["fn-call-id"], [call.id]);
     assert.match(lower["fn-deadline"]?.[0] ?? "", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     assert.deepEqual(lower["x-own"], ["1"]);
@@ -80,7 +82,10 @@ describe("a runner", async () => {
   });
 
   it("reports an exit in mid-call with its code and the last of stderr", async () => {
-    const call = callFor("probe", control({ stderr: ["about to fall"], breakAt: "beforeHead", breakHow: "exit", exitCode: 7 }));
+    const call = callFor(
+      "probe",
+      control({ stderr: ["about to fall"], breakAt: "beforeHead", breakHow: "exit", exitCode: 7 }),
+    );
 
     const broken = await offerTo(runner, call).outcome;
 
@@ -116,7 +121,10 @@ describe("a runner", async () => {
 
   it("kills the container of a cancelled call, or lets it finish, as the function says", async () => {
     const killed = offerTo(runner, callFor("probe", { onCancel: "kill", ...control({ sleepTime: 300 }) }));
-    const kept = offerTo(runner, callFor("probe", { onCancel: "finish", idleTimeoutMs: 29_000, ...control({ sleepTime: 300 }) }));
+    const kept = offerTo(
+      runner,
+      callFor("probe", { onCancel: "finish", idleTimeoutMs: 29_000, ...control({ sleepTime: 300 }) }),
+    );
     await Promise.all([killed.said("accepted"), kept.said("accepted")]);
     killed.handler.cancel("client_cancel");
     kept.handler.cancel("client_cancel");
@@ -150,7 +158,10 @@ describe("a runner", async () => {
     const a = await offerTo(runner, callFor("hello", { extensions: { plan: "gold" } })).outcome;
     const b = await offerTo(runner, callFor("hello", { extensions: { plan: "tin" } })).outcome;
     const again = await offerTo(runner, callFor("hello", { extensions: { plan: "gold" } })).outcome;
-    const perCall = await offerTo(runner, callFor("hello", { extensions: { plan: "gold" }, callExtensions: { trace: "1" } })).outcome;
+    const perCall = await offerTo(
+      runner,
+      callFor("hello", { extensions: { plan: "gold" }, callExtensions: { trace: "1" } }),
+    ).outcome;
 
     assert.notEqual(a.containerId, b.containerId);
     assert.equal(again.containerId, a.containerId);
@@ -230,7 +241,8 @@ describe("a runner with policies", () => {
   it("reports a response over its limit as such", async () => {
     await using runner = await processRunner({ limits: { maxResponseBytes: 1_000 } });
 
-    const declared = await offerTo(runner, callFor("probe", control({ outputBytes: 5_000, declareLength: true }))).outcome;
+    const declared = await offerTo(runner, callFor("probe", control({ outputBytes: 5_000, declareLength: true })))
+      .outcome;
     const chunked = await offerTo(runner, callFor("probe", control({ outputBytes: 5_000, chunkBytes: 600 }))).outcome;
 
     assert.equal(failure(declared).code, "function_response_too_big");

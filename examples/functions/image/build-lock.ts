@@ -16,8 +16,7 @@ export async function takeLock(name: string): Promise<AsyncDisposable> {
       // A waiter that was killed is no reason to fail the one that builds.
       socket.on("error", () => {}).on("close", () => waiting.delete(socket));
     });
-    if (await listens(server, address))
-      return { [Symbol.asyncDispose]: () => release(server, waiting) };
+    if (await listens(server, address)) return { [Symbol.asyncDispose]: () => release(server, waiting) };
     await holderGone(address);
   }
 }

@@ -21,11 +21,7 @@ export interface FunctionImage {
 const Manifest = z.object({ dependencies: z.record(z.string(), z.string()).default({}) });
 
 /** Collects the function in `folder`: its own files, and the packages it depends on from our node_modules. */
-export async function collectFunctionImage(
-  folder: string,
-  tag: string,
-  base: BaseImage,
-): Promise<FunctionImage> {
+export async function collectFunctionImage(folder: string, tag: string, base: BaseImage): Promise<FunctionImage> {
   const { entrypoint } = await readFuncFile(folder);
   const own = await readFolder(folder, "");
   const entries = [...own, ...(await dependencies(folder))];
@@ -34,11 +30,7 @@ export async function collectFunctionImage(
 }
 
 /** Commits a container that never ran: unlike a build, every Engine since 20.10 can do that alone. */
-export async function commitFunctionImage(
-  docker: Docker,
-  image: FunctionImage,
-  base: BaseImage,
-): Promise<void> {
+export async function commitFunctionImage(docker: Docker, image: FunctionImage, base: BaseImage): Promise<void> {
   const container = await docker.createContainer({
     name: buildContainerName(image.tag),
     Image: base.tag,
@@ -95,15 +87,11 @@ async function readFolder(folder: string, place: string): Promise<LayerEntry[]> 
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   const sources = found
     // What is nested in a package's node_modules comes by way of its dependencies, if it is needed.
-    .filter(
-      (entry) => entry.isFile() && !relative(folder, entry.parentPath).startsWith("node_modules"),
-    )
+    .filter((entry) => entry.isFile() && !relative(folder, entry.parentPath).startsWith("node_modules"))
     // Documentation is for people: a better sentence must not rebuild an image.
     .filter((entry) => !entry.name.endsWith(".md"))
     .map((entry) => join(entry.parentPath, entry.name));
-  return Promise.all(
-    sources.map((source) => readEntry(source, join(place, relative(folder, source)))),
-  );
+  return Promise.all(sources.map((source) => readEntry(source, join(place, relative(folder, source)))));
 }
 
 async function readEntry(source: string, path: string): Promise<LayerEntry> {

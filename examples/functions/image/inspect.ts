@@ -4,10 +4,7 @@ import type { Docker } from "../../../runner/driver/docker/engine.ts";
 export const hashLabel = "kiln.example.hash";
 
 /** Whether the tag names an image built from exactly this content. */
-export async function isBuilt(
-  docker: Docker,
-  image: { tag: string; hash: string },
-): Promise<boolean> {
+export async function isBuilt(docker: Docker, image: { tag: string; hash: string }): Promise<boolean> {
   try {
     const found = await docker.getImage(image.tag).inspect();
     return found.Config.Labels?.[hashLabel] === image.hash;

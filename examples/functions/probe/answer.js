@@ -52,8 +52,7 @@ async function send(call, chunks, size, declare) {
     await strike(call, "afterHead");
     await sleep(control.bodyDelayMs);
   }
-  const cutAt =
-    control.breakAt === "midBody" ? (control.breakAfterBytes ?? Math.floor(size / 2)) : Infinity;
+  const cutAt = control.breakAt === "midBody" ? (control.breakAfterBytes ?? Math.floor(size / 2)) : Infinity;
   let sent = 0;
   for await (const chunk of chunks) {
     const room = cutAt - sent;

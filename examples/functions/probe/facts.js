@@ -4,16 +4,7 @@
 const fs = require("node:fs");
 const os = require("node:os");
 
-const PLACES = [
-  "/",
-  "/etc",
-  "/function",
-  "/tmp",
-  "/tmp/iofs",
-  "/dev/shm",
-  "/proc/sys/kernel",
-  "/sys/fs/cgroup",
-];
+const PLACES = ["/", "/etc", "/function", "/tmp", "/tmp/iofs", "/dev/shm", "/proc/sys/kernel", "/sys/fs/cgroup"];
 const CGROUP_FILES = {
   cpu: ["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us"],
   cpuset: ["cpuset.cpus"],
@@ -49,16 +40,11 @@ const FACTS = {
   limits: () => fields("/proc/self/limits", /^(Max [a-z ]+?)\s{2,}(\S+)/),
   mounts: () => read("/proc/self/mounts").trim().split("\n").map(mount),
   cgroup,
-  namespaces: () =>
-    Object.fromEntries(
-      names("/proc/self/ns").map((name) => [name, readLink(`/proc/self/ns/${name}`)]),
-    ),
+  namespaces: () => Object.fromEntries(names("/proc/self/ns").map((name) => [name, readLink(`/proc/self/ns/${name}`)])),
   network: () => os.networkInterfaces(),
   devices: () => names("/dev"),
-  writable: ({ writablePaths = PLACES }) =>
-    Object.fromEntries(writablePaths.map((path) => [path, writable(path)])),
-  space: ({ writablePaths = PLACES }) =>
-    Object.fromEntries(writablePaths.map((path) => [path, space(path)])),
+  writable: ({ writablePaths = PLACES }) => Object.fromEntries(writablePaths.map((path) => [path, writable(path)])),
+  space: ({ writablePaths = PLACES }) => Object.fromEntries(writablePaths.map((path) => [path, space(path)])),
   memory: () => ({
     ...process.memoryUsage(),
     total: os.totalmem(),
@@ -92,10 +78,7 @@ function cgroup() {
     if (line === undefined) continue;
     const own = line.split(":").slice(2).join(":");
     for (const name of wanted) {
-      const places = [
-        `/sys/fs/cgroup/${controller}${own}/${name}`,
-        `/sys/fs/cgroup/${controller}/${name}`,
-      ];
+      const places = [`/sys/fs/cgroup/${controller}${own}/${name}`, `/sys/fs/cgroup/${controller}/${name}`];
       const found = places.find((path) => fs.existsSync(path));
       if (found !== undefined) files[name] = read(found).trim();
     }

@@ -11,8 +11,7 @@ const { log } = require("./state.js");
 function readListener(env) {
   const format = env.FN_FORMAT || "http-stream";
   const listener = env.FN_LISTENER || "";
-  if (listener.startsWith("unix:") && format === "http-stream")
-    return listener.slice("unix:".length);
+  if (listener.startsWith("unix:") && format === "http-stream") return listener.slice("unix:".length);
   log(`Cannot listen: FN_LISTENER is "${listener}" and FN_FORMAT is "${format}"`);
   return process.exit(2);
 }
@@ -24,8 +23,7 @@ const WAYS = {
   "absolute-link": { mode: 0o666, publish: (link, socket) => symlinkSync(socket, link) },
   "parent-link": {
     mode: 0o666,
-    publish: (link, socket) =>
-      symlinkSync(join("..", basename(dirname(socket)), basename(socket)), link),
+    publish: (link, socket) => symlinkSync(join("..", basename(dirname(socket)), basename(socket)), link),
   },
   "dangling-link": { mode: 0o666, publish: (link) => symlinkSync("nobody.sock", link) },
   file: { mode: 0o666, publish: (link) => writeFileSync(link, "not a socket\n") },
@@ -37,9 +35,7 @@ const WAYS = {
 async function listen(server, link, name) {
   const way = WAYS[name];
   if (way === undefined) {
-    log(
-      `Cannot listen: PROBE_LISTEN is "${name}", and the ways are ${Object.keys(WAYS).join(", ")}`,
-    );
+    log(`Cannot listen: PROBE_LISTEN is "${name}", and the ways are ${Object.keys(WAYS).join(", ")}`);
     process.exit(2);
   }
   const socket = way.bindsLink ? link : join(dirname(link), "probe.sock");

@@ -39,12 +39,7 @@ function createFile(control, data) {
   const progress = { files: 0, bytes: 0 };
   try {
     for (let i = 0; i < (count ?? 1); i += 1) {
-      fillFile(
-        count === undefined ? path : `${path}.${i}`,
-        size,
-        control.createFileSparse,
-        progress,
-      );
+      fillFile(count === undefined ? path : `${path}.${i}`, size, control.createFileSparse, progress);
       progress.files += 1;
     }
   } catch (reason) {

@@ -9,15 +9,7 @@ const { setTimeout: sleep } = require("node:timers/promises");
 const { dockerId, names } = require("./facts.js");
 const { requestHeaders, unexpectedHeader } = require("./headers.js");
 const { readListener } = require("./listen.js");
-const {
-  burnCpu,
-  createFile,
-  openFiles,
-  readFile,
-  tryConnect,
-  useMemory,
-  writeLogs,
-} = require("./load.js");
+const { burnCpu, createFile, openFiles, readFile, tryConnect, useMemory, writeLogs } = require("./load.js");
 const { log, state } = require("./state.js");
 
 async function work({ request, control }) {
@@ -33,10 +25,7 @@ async function work({ request, control }) {
   if (control.connectTo) data.connect = await tryConnect(control.connectTo);
   if (control.isDebug) Object.assign(data, { DockerId: dockerId(), DockerHostname: os.hostname() });
   leaveIfTold(request, control);
-  const trailer = Array.from(
-    { length: control.trailerRepeat ?? 0 },
-    () => control.echoContent ?? "",
-  );
+  const trailer = Array.from({ length: control.trailerRepeat ?? 0 }, () => control.echoContent ?? "");
   if (control.isDebug) log("EndOfLogs");
   return { data, trailer };
 }

@@ -65,8 +65,14 @@ describe("a session", () => {
     onlyCall(pair).port.accept("c1");
     pair.settle();
 
-    assert.equal(onlyCall(pair).bytes.reduce((sum, n) => sum + n, 0), 100_000);
-    assert.ok(onlyCall(pair).bytes.every((n) => n <= 16 * 1024), "in pieces of at most 16 KiB");
+    assert.equal(
+      onlyCall(pair).bytes.reduce((sum, n) => sum + n, 0),
+      100_000,
+    );
+    assert.ok(
+      onlyCall(pair).bytes.every((n) => n <= 16 * 1024),
+      "in pieces of at most 16 KiB",
+    );
   });
 
   it("sends no more of an answer than the gateway has consumed room for", () => {
@@ -134,7 +140,14 @@ describe("a session", () => {
     pair.toRunner();
     assert.deepEqual(heard, ["cancel client_cancel"]);
     assert.equal(pair.gateway.size, 1, "its number is kept until the runner agrees");
-    port.finish({ ok: false, code: "client_cancel", message: "", status: undefined, stderrTail: "", timings: NO_TIMINGS });
+    port.finish({
+      ok: false,
+      code: "client_cancel",
+      message: "",
+      status: undefined,
+      stderrTail: "",
+      timings: NO_TIMINGS,
+    });
     pair.settle();
 
     assert.equal(pair.gateway.size + pair.runner.size, 0);
@@ -261,7 +274,10 @@ describe("a peer that breaks the protocol", () => {
   it("is told when it answers a call that is not open", () => {
     const pair = new SessionPair();
 
-    assert.throws(() => pair.gateway.receive([{ type: "pending", call: 7, phase: "start" }]), /call 7, which is not open/);
+    assert.throws(
+      () => pair.gateway.receive([{ type: "pending", call: 7, phase: "start" }]),
+      /call 7, which is not open/,
+    );
   });
 
   it("is told when it sends more than it had credit for", () => {

@@ -42,8 +42,15 @@ describe("functionsFile", () => {
 
     assert.equal(await functions.image(), "one");
     assert.equal(await functions.file.find("g"), undefined);
-    assert.deepEqual(functions.file.list().map(({ app, fn }) => `${app.name}/${fn.name}`), ["a/f"]);
-    assert.equal(await functions.file.find("f"), await functions.file.find("f"), "the same object while nothing changes");
+    assert.deepEqual(
+      functions.file.list().map(({ app, fn }) => `${app.name}/${fn.name}`),
+      ["a/f"],
+    );
+    assert.equal(
+      await functions.file.find("f"),
+      await functions.file.find("f"),
+      "the same object while nothing changes",
+    );
   });
 
   it("follows a file that is written again", async () => {
@@ -114,7 +121,10 @@ describe("functionsFile", () => {
   it("does not start with a file that is absent or broken", async () => {
     await using functions = await watched();
 
-    await assert.rejects(functionsFile(join(functions.directory, "absent.yaml")), /Cannot read ".*absent.yaml": ENOENT/);
+    await assert.rejects(
+      functionsFile(join(functions.directory, "absent.yaml")),
+      /Cannot read ".*absent.yaml": ENOENT/,
+    );
     await writeFile(functions.path, "apps: 7");
     await assert.rejects(functionsFile(functions.path), /functions.yaml:1: apps is 7, expected array/);
   });

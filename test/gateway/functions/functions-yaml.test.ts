@@ -6,8 +6,14 @@ import { parseFunctions } from "../../../gateway/functions/functions-yaml.ts";
 const parse = (...lines: readonly string[]) => parseFunctions(lines.join("\n"), "functions.yaml");
 
 /** A file with one function, its fields on the lines from 5. */
-const withFields = (...fields: readonly string[]) =>
-  ["apps:", "  - name: a", "    fns:", "      - name: f", ...fields.map((field) => `        ${field}`), "        image: f:1"];
+const withFields = (...fields: readonly string[]) => [
+  "apps:",
+  "  - name: a",
+  "    fns:",
+  "      - name: f",
+  ...fields.map((field) => `        ${field}`),
+  "        image: f:1",
+];
 
 describe("parseFunctions", () => {
   it("reads every field of apps and functions", () => {
@@ -135,11 +141,31 @@ describe("parseFunctions", () => {
 
   for (const [what, lines, message] of [
     ["an empty file", [""], "functions.yaml:1: the file is null, expected object"],
-    ["no apps", ["functions: []"], /^functions.yaml:1: apps is missing, expected array\nfunctions.yaml:1: functions is not a field, expected one of apps$/],
-    ["a function without an image", ["apps:", "- name: a", "  fns:", "  - name: f"], "functions.yaml:4: apps[0].fns[0].image is missing, expected string"],
-    ["an app's name", ["apps:", "- name: a b"], 'functions.yaml:2: apps[0].name is "a b", expected letters, digits, _ or -'],
-    ["a syslog URL", ["apps:", "- name: a", "  syslog_url: http://x"], /^functions.yaml:3: apps\[0\].syslog_url is "http:\/\/x", expected a URL with one of udp, tcp/],
-    ["an app twice", ["apps:", "- name: a", "- name: a"], /^functions.yaml:3: apps\[1\].name is "a", expected another app name: it is taken$/],
+    [
+      "no apps",
+      ["functions: []"],
+      /^functions.yaml:1: apps is missing, expected array\nfunctions.yaml:1: functions is not a field, expected one of apps$/,
+    ],
+    [
+      "a function without an image",
+      ["apps:", "- name: a", "  fns:", "  - name: f"],
+      "functions.yaml:4: apps[0].fns[0].image is missing, expected string",
+    ],
+    [
+      "an app's name",
+      ["apps:", "- name: a b"],
+      'functions.yaml:2: apps[0].name is "a b", expected letters, digits, _ or -',
+    ],
+    [
+      "a syslog URL",
+      ["apps:", "- name: a", "  syslog_url: http://x"],
+      /^functions.yaml:3: apps\[0\].syslog_url is "http:\/\/x", expected a URL with one of udp, tcp/,
+    ],
+    [
+      "an app twice",
+      ["apps:", "- name: a", "- name: a"],
+      /^functions.yaml:3: apps\[1\].name is "a", expected another app name: it is taken$/,
+    ],
     ["a key twice", ["apps:", "- name: a", "  name: b"], /^functions.yaml:3: Map keys must be unique/],
     ["what is no YAML", ["apps: [", "  {"], /^functions.yaml:\d: /],
   ] as const) {
@@ -163,6 +189,8 @@ describe("parseFunctions", () => {
   });
 
   it("tells all faults at once", () => {
-    assert.throws(() => parse(...withFields("memory: 0", "timeout: 0")), { message: /^functions.yaml:5: .*\nfunctions.yaml:6: .*$/ });
+    assert.throws(() => parse(...withFields("memory: 0", "timeout: 0")), {
+      message: /^functions.yaml:5: .*\nfunctions.yaml:6: .*$/,
+    });
   });
 });

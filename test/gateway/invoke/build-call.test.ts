@@ -6,7 +6,11 @@ import { withExtension, defineExtension, z } from "../../../core/extension.ts";
 import { buildCall } from "../../../gateway/invoke/build-call.ts";
 import { functionFor } from "../../../kiln/testing/fake-functions.ts";
 
-const request = { method: "POST", url: "http://gateway:8080/invoke/hello?a=b", headers: ["Content-Type", "text/plain"] };
+const request = {
+  method: "POST",
+  url: "http://gateway:8080/invoke/hello?a=b",
+  headers: ["Content-Type", "text/plain"],
+};
 
 describe("buildCall", () => {
   it("takes everything from function, app and request", () => {
@@ -66,7 +70,11 @@ describe("buildCall", () => {
       "fnproject.io/fn/invokeEndpoint": "http://gateway/invoke/hello",
       "fnproject.io/trigger/httpEndpoint": "http://gateway/t/app/hello",
     };
-    const found = functionFor("hello", { annotations: { ...computed, b: { deep: [1] } } }, { annotations: { a: 1, b: 2 } });
+    const found = functionFor(
+      "hello",
+      { annotations: { ...computed, b: { deep: [1] } } },
+      { annotations: { a: 1, b: 2 } },
+    );
 
     assert.deepEqual(buildCall(newCallId(), found, request).annotations, { a: 1, b: { deep: [1] } });
   });

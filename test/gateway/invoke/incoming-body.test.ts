@@ -87,7 +87,11 @@ describe("a request body", () => {
   it("that is declared too big is refused before anything, by both sizes", async () => {
     const { app } = post(answers(""), { maxRequestBytes: 50 });
 
-    const response = await app.request("/invoke/unknown", { method: "POST", body: "x", headers: { "Content-Length": "100" } });
+    const response = await app.request("/invoke/unknown", {
+      method: "POST",
+      body: "x",
+      headers: { "Content-Length": "100" },
+    });
 
     assert.equal(response.status, 413);
     const { message, code } = await errorBody(response);
@@ -108,7 +112,12 @@ describe("a request body", () => {
     const body = written();
     const failures: unknown[] = [];
     const { invoke, runner } = post(
-      runs(async (_sink, call) => readBody(call).then(() => {}, (error) => void failures.push(error.code))),
+      runs(async (_sink, call) =>
+        readBody(call).then(
+          () => {},
+          (error) => void failures.push(error.code),
+        ),
+      ),
       { maxRequestBytes: 80 * KIB },
     );
 
@@ -136,7 +145,14 @@ describe("a request body", () => {
   it("that breaks off ends the call", async () => {
     const body = written();
     const early = written();
-    const { invoke } = post(runs((_sink, call) => readBody(call).then(() => {}, () => {})));
+    const { invoke } = post(
+      runs((_sink, call) =>
+        readBody(call).then(
+          () => {},
+          () => {},
+        ),
+      ),
+    );
 
     early.fail();
     const refused = await invoke(early.init);

@@ -13,7 +13,14 @@ const never: Script = () => {};
 
 describe("POST /invoke/:fnId", () => {
   it("answers what the function says, with the call's id", async () => {
-    const { invoke, runner } = gatewayFor(answers("hello", { headers: [["Content-Type", "text/plain"], ["Content-Length", "99"]] }));
+    const { invoke, runner } = gatewayFor(
+      answers("hello", {
+        headers: [
+          ["Content-Type", "text/plain"],
+          ["Content-Length", "99"],
+        ],
+      }),
+    );
 
     const response = await invoke({ body: "world" });
 
@@ -75,10 +82,23 @@ describe("an answer that is an error", () => {
   it("has code, component and the tail of stderr, and none of the function's headers", async () => {
     const { invoke } = gatewayFor(
       runs((sink) => {
-        sink.head({ status: 200, headers: [["X-Function", "1"], ["Content-Length", "100"]] });
+        sink.head({
+          status: 200,
+          headers: [
+            ["X-Function", "1"],
+            ["Content-Length", "100"],
+          ],
+        });
         sink.data(Buffer.from("half"), () => {});
         const message = "Function exited with code 1";
-        sink.finish({ ok: false, timings: NO_TIMINGS, code: "function_failed", message, status: undefined, stderrTail: "panic: no" });
+        sink.finish({
+          ok: false,
+          timings: NO_TIMINGS,
+          code: "function_failed",
+          message,
+          status: undefined,
+          stderrTail: "panic: no",
+        });
       }),
     );
 
@@ -178,7 +198,9 @@ describe("a client that leaves", () => {
     const client = new AbortController();
     const placer = {
       place: (_call: unknown, _pool: unknown, signal: AbortSignal) =>
-        new Promise<never>((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("own words")))),
+        new Promise<never>((_resolve, reject) =>
+          signal.addEventListener("abort", () => reject(new Error("own words"))),
+        ),
     };
     const { invoke } = gatewayFor(answers(""), { placer });
 
@@ -214,7 +236,10 @@ describe("the deadline of a call", () => {
     await invoke();
     await invoke({ headers: { "Fn-Invoke-Type": "detached" } });
 
-    assert.deepEqual(runner.offered.map(({ deadline }) => deadline), [7 + 6_020, 7 + 5_120]);
+    assert.deepEqual(
+      runner.offered.map(({ deadline }) => deadline),
+      [7 + 6_020, 7 + 5_120],
+    );
     assert.equal(clock.pending, 0);
   });
 
@@ -233,7 +258,10 @@ describe("the deadline of a call", () => {
       found,
       limits,
       clock,
-      placer: { place: (_c, _p, signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("x")))) },
+      placer: {
+        place: (_c, _p, signal) =>
+          new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("x")))),
+      },
     });
 
     const responses = [placed.invoke(), waiting.invoke()];
@@ -285,7 +313,14 @@ describe("a detached call", () => {
   it("is answered with its error if it was never placed", async () => {
     const unplaced = gatewayFor((call) => {
       const message = "no such image";
-      call.sink.finish({ ok: false, timings: NO_TIMINGS, code: "image_unknown", message, status: undefined, stderrTail: "" });
+      call.sink.finish({
+        ok: false,
+        timings: NO_TIMINGS,
+        code: "image_unknown",
+        message,
+        status: undefined,
+        stderrTail: "",
+      });
       return { placed: true };
     });
 
@@ -337,7 +372,8 @@ describe("what is counted and logged of a call", () => {
       run_ms: 5,
     });
     const text = metrics.render();
-    for (const count of [/^fn_calls 1$/m, /^fn_completed 1$/m, /^fn_queued 0$/m, /^fn_running 0$/m]) assert.match(text, count);
+    for (const count of [/^fn_calls 1$/m, /^fn_completed 1$/m, /^fn_queued 0$/m, /^fn_running 0$/m])
+      assert.match(text, count);
     assert.match(text, /^fn_api_latency_count\{path="\/invoke\/:fn_id",method="POST",status="200",blame="user"\} 1$/m);
   });
 
@@ -371,8 +407,12 @@ describe("what is counted and logged of a call", () => {
   });
 
   it("passes on the reason of a lookup that fails", async () => {
-    const known = gatewayFor(answers(""), { functions: { find: () => Promise.reject(new CallError("request_limit_exceeded")) } });
-    const unknown = gatewayFor(answers(""), { functions: { find: () => Promise.reject(new Error("database is down")) } });
+    const known = gatewayFor(answers(""), {
+      functions: { find: () => Promise.reject(new CallError("request_limit_exceeded")) },
+    });
+    const unknown = gatewayFor(answers(""), {
+      functions: { find: () => Promise.reject(new Error("database is down")) },
+    });
 
     assert.equal((await errorBody(await known.invoke())).code, "request_limit_exceeded");
     assert.equal((await errorBody(await unknown.invoke())).message, "Internal server error");

@@ -7,7 +7,14 @@ import { ResponseCollector } from "../../../gateway/invoke/response-collector.ts
 import { FakeRunner, someTurns } from "../../../kiln/testing/fake-runner.ts";
 
 const OK: Finish = { ok: true, timings: NO_TIMINGS };
-const FAILED: Finish = { ok: false, timings: NO_TIMINGS, code: "runner_lost", message: "gone", status: undefined, stderrTail: "" };
+const FAILED: Finish = {
+  ok: false,
+  timings: NO_TIMINGS,
+  code: "runner_lost",
+  message: "gone",
+  status: undefined,
+  stderrTail: "",
+};
 
 /** A collector that remembers what it did: `cuts` says whether there is a connection to cut. */
 function collectorFor({ detached = false, cuts = true } = {}) {

@@ -28,7 +28,11 @@ const OPTIONS: MtlsRunnerOptions = {
 
 function connect(
   { address }: Pick<ServedRunner, "address">,
-  { name = "kiln-runner", pki = gatewayPki, ...options }: { name?: string; pki?: PkiData } & Partial<MtlsRunnerOptions> = {},
+  {
+    name = "kiln-runner",
+    pki = gatewayPki,
+    ...options
+  }: { name?: string; pki?: PkiData } & Partial<MtlsRunnerOptions> = {},
 ) {
   return mtlsRunnerFactory({ ...OPTIONS, ...options })(address, name, pki);
 }
@@ -69,7 +73,9 @@ describe("a runner over mutual TLS", () => {
   it("tells its status", async () => {
     await using one = await served(await processRunner({ runnerId: "r7" }), runnerPki);
     await using runner = connect(one);
-    await (await tryHello(runner)).answer;
+    await (
+      await tryHello(runner)
+    ).answer;
 
     const status = await runner.status(never);
 
@@ -126,7 +132,9 @@ describe("a runner over mutual TLS", () => {
   it("offers nothing to a runner that drains", async () => {
     await using one = await served(await processRunner(), runnerPki);
     await using runner = connect(one);
-    await (await tryHello(runner)).answer;
+    await (
+      await tryHello(runner)
+    ).answer;
     await one.runner[Symbol.asyncDispose]();
     const { offer } = await tryHello(runner);
 
@@ -141,9 +149,17 @@ describe("mutual TLS", () => {
 
   const wrongGateways: readonly [string, () => Promise<PkiData>, RegExp][] = [
     ["no certificate", async () => ({ ...gatewayPki, cert: "", key: "" }), /not accepted|names no listed gateway/],
-    ["one of another authority", async () => ({ ...(await issue(other, { name: "kiln-gateway", role: "gateway" })), ca: authority.cert }), /not accepted/],
+    [
+      "one of another authority",
+      async () => ({ ...(await issue(other, { name: "kiln-gateway", role: "gateway" })), ca: authority.cert }),
+      /not accepted/,
+    ],
     ["an expired one", () => expired("kiln-gateway", "gateway"), /not accepted/],
-    ["an unlisted name", () => issue(authority, { name: "stranger", role: "gateway" }), /names no listed gateway.*stranger/],
+    [
+      "an unlisted name",
+      () => issue(authority, { name: "stranger", role: "gateway" }),
+      /names no listed gateway.*stranger/,
+    ],
   ];
   for (const [what, pki, line] of wrongGateways) {
     it(`keeps out a gateway with ${what}`, async () => {
@@ -164,7 +180,11 @@ describe("mutual TLS", () => {
 
   const wrongRunners: readonly [string, () => Promise<PkiData>, RegExp][] = [
     ["another name", () => issue(authority, { name: "impostor", role: "runner" }), /impostor.*expected kiln-runner/],
-    ["another authority", async () => ({ ...(await issue(other, { name: "kiln-runner", role: "runner" })), ca: authority.cert }), /certificate|CERT|issuer/i],
+    [
+      "another authority",
+      async () => ({ ...(await issue(other, { name: "kiln-runner", role: "runner" })), ca: authority.cert }),
+      /certificate|CERT|issuer/i,
+    ],
     ["an expired certificate", () => expired("kiln-runner", "runner"), /expired/i],
     ["a certificate for clients", () => issue(authority, { name: "kiln-runner", role: "gateway" }), /purpose/i],
   ];

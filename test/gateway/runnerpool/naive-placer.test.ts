@@ -62,11 +62,19 @@ describe("naivePlacer", () => {
         const chunks: Uint8Array[] = [];
         for await (const chunk of bodyOf(call)) chunks.push(chunk);
         bodies.push(Buffer.concat(chunks).toString());
-        return { placed: false, reason: new CallError("server_busy"), scope: name === "b" ? "any_runner" : "this_runner" };
+        return {
+          placed: false,
+          reason: new CallError("server_busy"),
+          scope: name === "b" ? "any_runner" : "this_runner",
+        };
       });
 
     await assert.rejects(
-      placerAt(new VirtualClock()).place(collectedCall(callFor("fn"), "body").runnerCall, poolOf([reads("a"), reads("b")]), never),
+      placerAt(new VirtualClock()).place(
+        collectedCall(callFor("fn"), "body").runnerCall,
+        poolOf([reads("a"), reads("b")]),
+        never,
+      ),
     );
 
     assert.deepEqual(bodies, ["body", "body"]);
@@ -97,7 +105,11 @@ describe("naivePlacer", () => {
   it("gives a detached call a timeout of its own", async () => {
     const clock = new VirtualClock();
     const call = callFor("fn", { type: "detached" });
-    const placed = placerAt(clock).place(collectedCall(call).runnerCall, poolOf([new FakeRunner("a", refuses())]), never);
+    const placed = placerAt(clock).place(
+      collectedCall(call).runnerCall,
+      poolOf([new FakeRunner("a", refuses())]),
+      never,
+    );
 
     await run(clock, 2_000, placed);
 
@@ -135,7 +147,11 @@ describe("naivePlacer", () => {
   it("stops when the call's client leaves", async () => {
     const leaving = new AbortController();
     const busy = new FakeRunner("a", refuses());
-    const placed = placerAt(new VirtualClock()).place(collectedCall(callFor("fn")).runnerCall, poolOf([busy]), leaving.signal);
+    const placed = placerAt(new VirtualClock()).place(
+      collectedCall(callFor("fn")).runnerCall,
+      poolOf([busy]),
+      leaving.signal,
+    );
     await someTurns();
 
     leaving.abort();

@@ -11,7 +11,10 @@ const PKI = { ca: "ca", cert: "cert", key: "key" };
 describe("staticPool", () => {
   it("makes its runners with the factory it is given, in the order of the list", async () => {
     const made: unknown[] = [];
-    const addresses = [parseRunnerAddress("10.0.0.1:9190", "kiln-runner"), parseRunnerAddress("big=10.0.0.2:9190", "kiln-runner")];
+    const addresses = [
+      parseRunnerAddress("10.0.0.1:9190", "kiln-runner"),
+      parseRunnerAddress("big=10.0.0.2:9190", "kiln-runner"),
+    ];
 
     const pool = staticPool(addresses, PKI, (address, certCommonName, pki) => {
       made.push([address, certCommonName, pki]);

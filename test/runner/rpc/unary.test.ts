@@ -69,11 +69,14 @@ for (const [protocol, createTransport] of Object.entries(transports)) {
     it("ends a call whose client gave up", async () => {
       const headers = [{ name: "Probe-Control", value: '{"sleepTime":20000}' }];
 
-      const late = await client.invoke({ call: call("probe", { headers }) }, { timeoutMs: 500 }).catch((error: unknown) => error);
+      const late = await client
+        .invoke({ call: call("probe", { headers }) }, { timeoutMs: 500 })
+        .catch((error: unknown) => error);
 
       assert.ok(late instanceof ConnectError && late.code === Code.DeadlineExceeded);
       const until = Date.now() + 1_000;
-      while (one.runner.status().active > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (one.runner.status().active > 0 && Date.now() < until)
+        await new Promise((resolve) => setTimeout(resolve, 5));
       assert.equal(one.runner.status().active, 0);
     });
 

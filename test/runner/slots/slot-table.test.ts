@@ -6,8 +6,8 @@ import { containerTask, slotKey } from "../../../core/container-task.ts";
 import { callFor } from "../../../kiln/testing/call-for.ts";
 import { VirtualClock } from "../../../kiln/testing/virtual-clock.ts";
 import { Resources } from "../../../runner/slots/resources.ts";
-import type { LaunchTicket, Slot, SlotRequest, SlotWaiter } from "../../../runner/slots/slot.ts";
 import { SlotTable } from "../../../runner/slots/slot-table.ts";
+import type { LaunchTicket, Slot, SlotRequest, SlotWaiter } from "../../../runner/slots/slot.ts";
 
 /** A waiter that remembers what it heard. */
 class Caller implements SlotWaiter<string> {
