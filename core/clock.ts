@@ -4,8 +4,8 @@ export interface Clock {
   now(): number;
   /** Wall clock, milliseconds since 1970, for timestamps that people read. */
   wallMs(): number;
-  /** Runs `task` once after `ms`; the returned function cancels it. Does not keep the process alive. */
-  after(ms: number, task: () => void): () => void;
+  /** Runs `task` once after `ms`; the returned function cancels it. Keeps the process alive only if told to. */
+  after(ms: number, task: () => void, keepAlive?: boolean): () => void;
 }
 
 // Node clamps longer timers to 1 ms, which would fire a far deadline at once.
@@ -14,9 +14,9 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallMs: () => Date.now(),
-  after(ms, task) {
+  after(ms, task, keepAlive = false) {
     const timer = setTimeout(task, Math.min(Math.max(0, ms), LONGEST_TIMER_MS));
-    timer.unref();
+    if (!keepAlive) timer.unref();
     return () => clearTimeout(timer);
   },
 };
@@ -30,7 +30,8 @@ export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const cancel = clock.after(ms, done);
+    // Whoever waits here goes on afterwards: the process must not end meanwhile for want of work.
+    const cancel = clock.after(ms, done, true);
     signal?.addEventListener("abort", done, { once: true });
   });
 }

@@ -120,7 +120,8 @@ export function shownDefault(fallback: unknown): string {
 
 function rawValue(name: string, env: Environment): string | undefined {
   const file = env[`${name}_FILE`];
-  if (env[name] !== undefined || file === undefined) return env[name]?.trim();
+  const own = env[name]?.trim();
+  if ((own !== undefined && own !== "") || file === undefined || file === "") return own;
   try {
     return readFileSync(file, "utf8").trim();
   } catch {

@@ -61,7 +61,8 @@ export function containerTask(call: Call): ContainerTask {
 /** Hashes every field of the task, each with its length first, so that no two tasks read the same. */
 export function slotKey(task: ContainerTask): SlotKey {
   const hash = createHash("sha256");
-  hash.update(canonical(task));
+  // Not as UTF-8, which makes one character of all that are no characters.
+  hash.update(canonical(task), "utf16le");
   return hash.digest("hex") as SlotKey;
 }
 

@@ -86,6 +86,7 @@ export const ERROR_CODES = {
     504,
     "Container initialization timed out, please ensure you are using the latest fdk and check the logs",
   ),
+  container_start_timeout: platform("runner", 504, "Container did not start in time"),
   image_pull_failed: func(502, "Failed to pull image"),
   image_pull_timeout: func(504, "Image pull timed out"),
   image_unknown: func(404, "Image not found"),

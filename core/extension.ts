@@ -76,7 +76,9 @@ export function extension<T>(carrier: ExtensionCarrier, key: Extension<T>): T | 
   if (key.perCall && carrier.callExtensions === undefined) {
     throw new TypeError(`Extension "${key.name}" is per call: a start hook cannot see it, a call hook can`);
   }
-  const text = (key.perCall ? carrier.callExtensions : carrier.extensions)?.[key.name];
+  const map = key.perCall ? carrier.callExtensions : carrier.extensions;
+  // A name such as "constructor" is in every object, but not its own.
+  const text = map !== undefined && Object.hasOwn(map, key.name) ? map[key.name] : undefined;
   return text === undefined ? undefined : key.parse(text);
 }
 

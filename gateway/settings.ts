@@ -37,6 +37,8 @@ export const GATEWAY_SETTINGS = {
       min: 1,
     },
   ),
-  FN_EXECUTION_HEADROOM: integer(360_000, "Added to a call's deadline for starting its container, milliseconds"),
+  FN_EXECUTION_HEADROOM: integer(360_000, "Added to a call's deadline for starting its container, milliseconds", {
+    max: 86_400_000,
+  }),
   FN_DRAIN_MSECS: integer(30_000, "How long running calls may go on once the gateway is told to stop"),
 } as const;

@@ -126,6 +126,7 @@ async function loadHooks<Options>(
 
 function limitsOf(settings: RunnerSettings): RunnerLimits {
   return {
+    startTimeoutMs: settings.FN_CREATE_TIMEOUT_MSECS,
     initTimeoutMs: settings.FN_HOT_START_TIMEOUT_MSECS,
     maxHeaderBytes: settings.FN_MAX_HDR_RESPONSE_SIZE,
     startsAtOnce: settings.FN_MAX_CONCURRENT_STARTS || 2 * availableParallelism(),

@@ -71,6 +71,9 @@ export interface RunnerState {
 }
 
 const CAPACITY_EVERY_MS = 50;
+const POLL_MS = 10;
+/** What is left of a runner that stops gets this long to go. */
+const REMOVAL_MS = 30_000;
 /** Idle keys in a capacity frame. */
 const MOST_IDLE_KEYS = 64;
 
@@ -84,7 +87,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   const leaving = new Set<Promise<void>>();
   const hurrying = new AbortController();
   const stopping = new AbortController();
-  let draining = false;
+  let drained: Promise<void> | undefined;
   let received = 0;
   let handled = 0;
   let capacityTold = true;
@@ -112,19 +115,18 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     clock,
   );
 
-  async function startFor(ticket: LaunchTicket<HotFunction>): Promise<void> {
+  async function startFor(ticket: LaunchTicket): Promise<void> {
     const { task, registryToken } = ticket.request;
-    try {
-      const hot = await launch(task, { registryToken }, stopping.signal);
-      count.started(hot.launchTimings);
-      void hot.container.exited.then(() => slots.died(hot));
-      slots.launched(ticket, hot);
-    } catch (error) {
-      const reason = CallError.from(error, "runner_internal");
+    const started = await launch(task, { registryToken }, stopping.signal).catch((error: unknown) => {
+      const reason = CallError.from(unsuppressed(error), "runner_internal");
       log.warn("Container failed to start", { fn_id: task.fnId, image: task.image, reason });
       count.startFailed(reason.code);
-      slots.launchFailed(ticket, reason);
-    }
+      return reason;
+    });
+    if (started instanceof CallError) return slots.launchFailed(ticket, started);
+    count.started(started.launchTimings);
+    void started.container.exited.then(() => slots.died(started));
+    slots.launched(ticket, started);
   }
 
   async function removeHot(hot: HotFunction, why: string): Promise<void> {
@@ -149,7 +151,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   }
 
   function capacity(): Capacity {
-    const idle = Object.entries(slots.idleByAffinity).sort(([, a], [, b]) => b - a);
+    const idle = [...slots.idleByAffinity].sort(([, a], [, b]) => b - a);
     const { free, total } = resources;
     return {
       freeMemoryMiB: free.memoryMiB,
@@ -158,6 +160,23 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       totalCpuMillis: total.cpuMillis,
       idle: Object.fromEntries(idle.slice(0, MOST_IDLE_KEYS)),
     };
+  }
+
+  async function drain(): Promise<void> {
+    for (const observer of observers) observer.draining();
+    slots.close();
+    await until(() => active.size === 0 || hurrying.signal.aborted, limits.drainMs);
+    stopping.abort(new CallError("shutting_down"));
+    for (const run of active) run.end(new CallError("shutting_down"));
+    await until(() => leaving.size === 0 && slots.size === 0, REMOVAL_MS);
+    if (slots.size > 0) log.error("Containers are left behind", { containers: slots.size });
+    await directories[Symbol.asyncDispose]();
+    await driver[Symbol.asyncDispose]();
+  }
+
+  async function until(done: () => boolean, ms: number): Promise<void> {
+    const end = clock.now() + ms;
+    while (!done() && clock.now() < end) await pause(clock, POLL_MS);
   }
 
   return {
@@ -180,29 +199,17 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       return run;
     },
     hello: () => ({ ...identity, isolation: driver.isolation, capacity: capacity() }),
-    status: () => ({ draining, active: active.size, received, handled }),
+    status: () => ({ draining: drained !== undefined, active: active.size, received, handled }),
     observe(observer) {
       observers.add(observer);
       return () => observers.delete(observer);
     },
     hurry: () => hurrying.abort(),
-    async [Symbol.asyncDispose]() {
-      if (draining) return;
-      draining = true;
-      for (const observer of observers) observer.draining();
-      slots.close();
-      const until = clock.now() + limits.drainMs;
-      while (active.size > 0 && clock.now() < until && !hurrying.signal.aborted) {
-        await pause(clock, 10, hurrying.signal);
-      }
-      stopping.abort(new CallError("shutting_down"));
-      for (const run of active) run.end(new CallError("shutting_down"));
-      while (leaving.size > 0 || slots.size > 0) {
-        await Promise.allSettled(leaving);
-        await pause(clock, 5);
-      }
-      await directories[Symbol.asyncDispose]();
-      await driver[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => (drained ??= drain()),
   };
+}
+
+/** What went wrong first, where its cleaning up went wrong as well. */
+function unsuppressed(error: unknown): unknown {
+  return error instanceof SuppressedError ? unsuppressed(error.suppressed) : error;
 }

@@ -34,6 +34,7 @@ export const RUNNER_SETTINGS = {
   FN_IMAGE_ENABLE_VOLUME: flag(false, "Allows images that declare a VOLUME"),
 
   FN_HOT_PULL_TIMEOUT_MSECS: integer(600_000, "Longest pull of an image", { min: 1 }),
+  FN_CREATE_TIMEOUT_MSECS: integer(60_000, "Longest creation and start of a container, hooks included", { min: 1 }),
   FN_HOT_START_TIMEOUT_MSECS: integer(5_000, "Longest time from a container's start to its socket", { min: 1 }),
   FN_MAX_CONCURRENT_STARTS: integer(0, "Containers started at the same time; 0 takes twice the cores"),
   FN_MAX_RESPONSE_SIZE: integer(0, "Largest response body, bytes; 0 sets no limit"),

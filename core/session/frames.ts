@@ -102,6 +102,26 @@ export type RunnerFrame =
   | DataFrame
   | CreditFrame;
 
+/** About how many bytes a frame takes, so that no message grows beyond what its reader accepts. */
+export function weightOf(frame: GatewayFrame | RunnerFrame): number {
+  if (frame.type === "offer") {
+    const { call, body } = frame.offer;
+    const maps = [call.config, call.extensions, call.callExtensions];
+    return (
+      body.length + fieldsWeight(call.headers) + maps.reduce((sum, map) => sum + fieldsWeight(Object.entries(map)), 0)
+    );
+  }
+  if (frame.type === "head") return fieldsWeight(frame.head.headers);
+  if (frame.type === "data") return frame.bytes.length;
+  return frame.type === "finished" && !frame.finish.ok ? frame.finish.stderrTail.length : 0;
+}
+
+function fieldsWeight(fields: HeaderList): number {
+  let weight = 0;
+  for (const [name, value] of fields) weight += name.length + value.length;
+  return weight;
+}
+
 export const NO_TIMINGS: Timings = { waitMs: 0, pullMs: 0, startMs: 0, initMs: 0, runMs: 0 };
 
 /** First bytes of a request body that go with the offer, and are all that is ever sent twice. */

@@ -1,4 +1,11 @@
-import { DATA_FRAME_BYTES, type CallNumber, type DataFrame } from "./frames.ts";
+import {
+  DATA_FRAME_BYTES,
+  weightOf,
+  type CallNumber,
+  type DataFrame,
+  type GatewayFrame,
+  type RunnerFrame,
+} from "./frames.ts";
 
 /** The body of one call on its way out. */
 interface Lane<Frame> {
@@ -17,22 +24,17 @@ interface Lane<Frame> {
  * of at most 16 KiB, each against the credit the other end gave. No I/O: `wake` is called when there
  * is something to take, and whoever writes takes as much as the connection has room for.
  */
-export class Outbox<Frame extends { readonly type: string }> {
+export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   readonly #wake: () => void;
   readonly #drained: (call: CallNumber) => void;
-  readonly #bodyBytes: (frame: Frame) => number;
   #control: Frame[] = [];
   readonly #lanes = new Map<CallNumber, Lane<Frame>>();
   #ring: Lane<Frame>[] = [];
 
-  /**
-   * @param drained - told when all that was written for a call has been taken
-   * @param bodyBytes - how much of a body a control frame carries
-   */
-  constructor(wake: () => void, drained: (call: CallNumber) => void, bodyBytes: (frame: Frame) => number = () => 0) {
+  /** @param drained - told when all that was written for a call has been taken */
+  constructor(wake: () => void, drained: (call: CallNumber) => void) {
     this.#wake = wake;
     this.#drained = drained;
-    this.#bodyBytes = bodyBytes;
   }
 
   /** Queues a frame ahead of all bodies. */
@@ -97,14 +99,14 @@ export class Outbox<Frame extends { readonly type: string }> {
     return this.#control.length === 0 && this.#ring.length === 0;
   }
 
-  /** The next frames, with about `budgetBytes` of bodies: control frames in their order, then bodies in turns. */
+  /** The next frames, of about `budgetBytes`: control frames in their order, then bodies in turns. */
   take(budgetBytes: number): (Frame | DataFrame)[] {
     let budget = budgetBytes;
     let controls = 0;
     for (const frame of this.#control) {
       if (budget <= 0) break;
       controls += 1;
-      budget -= this.#bodyBytes(frame);
+      budget -= weightOf(frame);
     }
     const frames: (Frame | DataFrame)[] = this.#control.splice(0, controls);
     while (budget > 0) {

@@ -47,10 +47,10 @@ export class ReceiveWindows {
     return credit;
   }
 
-  /** Counts what came. False: the other side sent more than it was given. */
+  /** Counts what came. False: the other side sent more than it was given, or was given nothing. */
   received(call: CallNumber, bytes: number): boolean {
     const window = this.#windows.get(call);
-    if (window === undefined) return true;
+    if (window === undefined) return false;
     window.expected -= bytes;
     return window.expected >= 0;
   }

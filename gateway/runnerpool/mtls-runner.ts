@@ -25,6 +25,12 @@ export interface MtlsRunnerOptions {
   readonly log: Log;
 }
 
+/** A connection, and whether the runner on it takes no more calls. */
+interface LiveLink {
+  readonly link: RunnerLink;
+  readonly state: { draining: boolean };
+}
+
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
 
@@ -36,49 +42,54 @@ export function mtlsRunnerFactory(options: MtlsRunnerOptions): RunnerFactory {
 class MtlsRunner implements Runner {
   readonly address: string;
   readonly #options: MtlsRunnerOptions;
-  readonly #dial: () => Promise<RunnerLink>;
+  readonly #dial: () => Promise<LiveLink>;
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
   readonly #keeping: Promise<void>;
-  /** The first answer of a dial that is under way; calls may wait for it. */
-  #dialling: Promise<unknown> | undefined;
-  #link: RunnerLink | undefined;
+  /** The very first dial, while it is under way: calls may wait for it, for a broken connection they do not. */
+  #firstDial: Promise<unknown> | undefined;
+  #live: LiveLink | undefined;
   #down: CallError;
-  #draining = false;
+  #disposed = false;
 
   constructor(address: string, certCommonName: string, pki: PkiData, options: MtlsRunnerOptions) {
     const { gatewayId, version, dialTimeoutMs, clock } = options;
     this.address = address;
     this.#options = options;
     this.#down = new CallError("runner_unreachable", `Runner ${address} cannot be reached: not connected yet`);
-    const wake = (_capacity: Capacity) => this.#wake();
-    const draining = () => (this.#draining = true);
-    this.#dial = () =>
-      openLink({ address, certCommonName, pki, gatewayId, version, dialTimeoutMs, clock, draining, capacity: wake });
+    const fault = (reason: unknown) =>
+      options.log.error("A call's answer could not be taken", { runner: address, reason });
+    const capacity = (_capacity: Capacity) => this.#wake();
+    this.#dial = async () => {
+      const state = { draining: false };
+      const draining = () => (state.draining = true);
+      const peer = { address, certCommonName, pki, gatewayId, version, dialTimeoutMs, clock };
+      return { state, link: await openLink({ ...peer, capacity, draining, fault }) };
+    };
     this.#keeping = this.#keepConnected();
   }
 
   get connected(): boolean {
-    return this.#link !== undefined;
+    return this.#live !== undefined;
   }
 
   async tryCall(call: RunnerCall, signal: AbortSignal): Promise<Offer> {
     // One bounded detour: a first connection is waited for, a broken one is not.
-    if (this.#link === undefined) await this.#dialling;
-    const link = this.#link;
-    if (link === undefined) return refused(this.#down);
+    if (this.#live === undefined) await unlessAborted(this.#firstDial, signal);
     if (signal.aborted) return refused(CallError.from(signal.reason, "client_cancel"));
-    const unfit = this.#unfit(link);
+    if (this.#live === undefined) return refused(this.#down);
+    const { link } = this.#live;
+    const unfit = this.#unfit(this.#live);
     if (unfit !== undefined) return refused(unfit);
     const remainingMs = call.deadline - this.#options.clock.now();
     return new OutgoingCall(this, link.session, call, remainingMs, signal).answer;
   }
 
   async status(signal: AbortSignal): Promise<RunnerStatus> {
-    if (this.#link === undefined) await this.#dialling;
-    if (this.#link === undefined) throw this.#down;
+    if (this.#live === undefined) await unlessAborted(this.#firstDial, signal);
+    if (this.#live === undefined) throw this.#down;
     try {
-      return await this.#link.status(signal);
+      return await this.#live.link.status(signal);
     } catch (error) {
       throw CallError.from(error, "runner_unreachable");
     }
@@ -91,17 +102,17 @@ class MtlsRunner implements Runner {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const { clock, drainMs } = this.#options;
-    this.#draining = true;
+    this.#disposed = true;
     const until = clock.now() + drainMs;
-    while ((this.#link?.session.size ?? 0) > 0 && clock.now() < until) await pause(clock, 5);
+    while ((this.#live?.link.session.size ?? 0) > 0 && clock.now() < until) await pause(clock, 5);
     this.#closing.abort();
-    this.#link?.close();
+    this.#live?.link.close();
     await this.#keeping;
   }
 
-  #unfit({ session, hello }: RunnerLink): CallError | undefined {
+  #unfit({ link: { session, hello }, state }: LiveLink): CallError | undefined {
     if (session.over !== undefined) return session.over;
-    if (this.#draining || session.exhausted)
+    if (this.#disposed || state.draining || session.exhausted)
       return new CallError("shutting_down", `Runner ${this.address} is draining`);
     if (hello.isolation === "none" && !this.#options.allowNoIsolation) {
       const why = `Runner ${this.address} has no isolation, and this gateway listens beyond loopback`;
@@ -114,24 +125,25 @@ class MtlsRunner implements Runner {
     const { clock, log } = this.#options;
     const { signal } = this.#closing;
     let retryMs = FIRST_RETRY_MS;
+    let first = true;
     while (!signal.aborted) {
       const dialling = this.#dial();
-      this.#dialling = dialling.catch(() => {});
+      if (first) this.#firstDial = dialling.catch(() => {});
+      first = false;
       try {
-        const link = await dialling;
-        if (signal.aborted) link.close();
+        const live = await dialling;
+        if (signal.aborted) live.link.close();
         retryMs = FIRST_RETRY_MS;
-        this.#link = link;
-        this.#dialling = undefined;
-        this.#draining = false;
-        const { runnerId, bootId, version, isolation } = link.hello;
+        this.#live = live;
+        this.#firstDial = undefined;
+        const { runnerId, bootId, version, isolation } = live.link.hello;
         log.info("Runner connected", { runner: this.address, runnerId, bootId, version, isolation });
         this.#wake();
-        this.#down = await link.lost;
-        this.#link = undefined;
+        this.#down = await live.link.lost;
+        this.#live = undefined;
       } catch (error) {
         this.#down = CallError.from(error, "runner_unreachable");
-        this.#dialling = undefined;
+        this.#firstDial = undefined;
       }
       if (signal.aborted) return;
       log.warn("Runner is not connected", { runner: this.address, reason: this.#down.message, retry_ms: retryMs });
@@ -147,4 +159,14 @@ class MtlsRunner implements Runner {
 
 function refused(reason: CallError): Offer {
   return { placed: false, reason, scope: "this_runner" };
+}
+
+/** Waits for the work, but no longer than somebody wants it. */
+async function unlessAborted(work: Promise<unknown> | undefined, signal: AbortSignal): Promise<void> {
+  if (work === undefined || signal.aborted) return;
+  const left = Promise.withResolvers<void>();
+  const leave = () => left.resolve();
+  signal.addEventListener("abort", leave, { once: true });
+  await Promise.race([work, left.promise]);
+  signal.removeEventListener("abort", leave);
 }

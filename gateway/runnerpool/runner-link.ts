@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import * as http2 from "node:http2";
+import { isIP } from "node:net";
 
 import { create } from "@bufbuild/protobuf";
 import { createClient, type Client } from "@connectrpc/connect";
@@ -37,6 +38,8 @@ export interface LinkOptions {
   readonly clock: Clock;
   readonly capacity: (capacity: Capacity) => void;
   readonly draining: () => void;
+  /** What takes a call's answer threw. */
+  readonly fault: (error: unknown) => void;
 }
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
@@ -57,6 +60,7 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
     hello: (hello) => greeted.resolve(hello),
     capacity: options.capacity,
     draining: options.draining,
+    fault: options.fault,
   });
   const connection = dial(options);
   const close = (reason: unknown) => {
@@ -92,7 +96,9 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
 function dial({ address, certCommonName, pki }: LinkOptions): http2.ClientHttp2Session {
   const connection = http2.connect(`https://${address}`, {
     ...pki,
-    servername: certCommonName,
+    // An address is no name for SNI; the check below is ours either way.
+    ...(isIP(certCommonName) === 0 ? { servername: certCommonName } : {}),
+    rejectUnauthorized: true,
     checkServerIdentity: (_host, { raw }) => wrongName(raw, certCommonName),
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
   });

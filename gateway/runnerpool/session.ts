@@ -34,6 +34,8 @@ export interface SessionEvents {
   hello(hello: RunnerHello): void;
   capacity(capacity: Capacity): void;
   draining(): void;
+  /** A handler threw. */
+  fault(error: unknown): void;
 }
 
 /**
@@ -73,11 +75,7 @@ export class GatewaySession {
 
   constructor(events: SessionEvents, limits: WindowLimits = DEFAULT_WINDOWS) {
     this.#events = events;
-    this.#outbox = new Outbox<GatewayFrame>(
-      events.wake,
-      (call) => this.#calls.get(call)?.handler.drained(),
-      (frame) => (frame.type === "offer" ? frame.offer.body.length : 0),
-    );
+    this.#outbox = new Outbox<GatewayFrame>(events.wake, (call) => this.#calls.get(call)?.handler.drained());
     this.#windows = new ReceiveWindows(limits, (call, bytes) => this.#outbox.control({ type: "credit", call, bytes }));
   }
 
@@ -176,12 +174,18 @@ export class GatewaySession {
     for (const [call, open] of this.#calls) {
       this.#outbox.close(call);
       this.#windows.close(call);
-      const ranNothing = open.state === "unsent" || open.state === "pending" || open.state === "accepted";
-      if (open.state === "cancelled") continue;
-      if (ranNothing || (open.idempotent && open.state === "offered")) open.handler.refused(reason, "this_runner");
-      else open.handler.finish(lostFinish(reason));
+      if (open.state !== "cancelled") this.#tell(() => tellLoss(open, reason));
     }
     this.#calls.clear();
+  }
+
+  /** One call's fault must not keep the others from hearing. */
+  #tell(handler: () => void): void {
+    try {
+      handler();
+    } catch (error) {
+      this.#events.fault(error);
+    }
   }
 
   #sent(call: CallNumber, from: State, to: State): void {
@@ -200,7 +204,15 @@ export class GatewaySession {
       if (frame.type === "finished" || frame.type === "refused") this.#calls.delete(frame.call);
       return;
     }
-    this.#ofCall(frame, open);
+    try {
+      this.#ofCall(frame, open);
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      // What takes the answer is at fault, for this call alone.
+      this.#events.fault(error);
+      this.cancel(frame.call, "internal");
+      this.#tell(() => open.handler.finish(failedFinish(new CallError("internal"))));
+    }
   }
 
   #ofCall(frame: Exclude<RunnerFrame, { type: "hello" | "capacity" | "draining" }>, open: OpenCall): void {
@@ -255,7 +267,15 @@ function expect(open: OpenCall, frame: RunnerFrame, ...states: readonly State[])
     throw new ProtocolError(`Runner sent "${frame.type}" for a call that is ${open.state}`);
 }
 
-function lostFinish(reason: CallError): Finish {
-  const message = `${new CallError("runner_lost").message}: ${reason.message}`;
-  return { ok: false, timings: NO_TIMINGS, code: "runner_lost", message, status: undefined, stderrTail: "" };
+/** What can truly be said of a call when its connection is gone. */
+function tellLoss({ state, idempotent, handler }: OpenCall, reason: CallError): void {
+  const ranNothing = state === "unsent" || state === "pending" || state === "accepted";
+  if (ranNothing || (idempotent && state === "offered")) return handler.refused(reason, "this_runner");
+  handler.finish(
+    failedFinish(new CallError("runner_lost", `${new CallError("runner_lost").message}: ${reason.message}`)),
+  );
+}
+
+function failedFinish({ code, message }: CallError): Finish {
+  return { ok: false, timings: NO_TIMINGS, code, message, status: undefined, stderrTail: "" };
 }

@@ -94,7 +94,7 @@ function toCall(call: Call, remainingMs: number): pb.Call {
     timeoutMs: call.timeoutMs,
     idleTimeoutMs: call.idleTimeoutMs,
     // 0 says that there is no deadline, so a call that has run out of time still says 1.
-    remainingMs: Number.isFinite(remainingMs) ? Math.max(1, Math.ceil(remainingMs)) : 0,
+    remainingMs: Number.isFinite(remainingMs) ? Math.min(Math.max(1, Math.ceil(remainingMs)), 0xffff_ffff) : 0,
     config: { ...call.config },
     annotations: Object.fromEntries(
       Object.entries(call.annotations).map(([key, value]) => [key, JSON.stringify(value)]),

@@ -1,7 +1,7 @@
 import type { CallError } from "../../core/call-error.ts";
 import type { Call } from "../../core/call.ts";
 import { containerTask, slotKey } from "../../core/container-task.ts";
-import type { Finish, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
+import type { Finish, OfferedCall, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
 import type { OfferedCallHandler } from "../../runner/rpc/session.ts";
 import type { Runner } from "../../runner/runner.ts";
 
@@ -30,9 +30,17 @@ export interface RunningOffer {
   said(word: string): Promise<void>;
 }
 
+/** A call as a gateway would offer it, with no more body than this. */
+export function offeredFor(
+  call: Call,
+  { body = "", remainingMs = Infinity, end = true }: OfferOptions = {},
+): OfferedCall {
+  const affinityKey = slotKey(containerTask(call));
+  return { call, remainingMs, affinityKey, body: Buffer.from(body), end, responseCredit: Infinity };
+}
+
 /** Offers a call to a runner without a gateway or a wire: starts it when it may, takes all of the answer. */
 export function offerTo(runner: Runner, call: Call, options: OfferOptions = {}): RunningOffer {
-  const { body = "", remainingMs = Infinity, end = true } = options;
   const heard: string[] = [];
   const waiting = new Map<string, PromiseWithResolvers<void>>();
   const word = (name: string) => {
@@ -58,14 +66,7 @@ export function offerTo(runner: Runner, call: Call, options: OfferOptions = {}):
       refused: undefined,
       ...rest,
     });
-  const offered = {
-    call,
-    remainingMs,
-    affinityKey: slotKey(containerTask(call)),
-    body: Buffer.from(body),
-    end,
-    responseCredit: Infinity,
-  };
+  const offered = offeredFor(call, options);
 
   const handler: OfferedCallHandler = runner.offer(offered, {
     refuse: (reason, scope) => done({ refused: { reason, scope } }),

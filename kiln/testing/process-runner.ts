@@ -11,6 +11,7 @@ import { serveRunner, type RunnerServer } from "../../runner/rpc/server.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 
 const LIMITS: RunnerLimits = {
+  startTimeoutMs: 10_000,
   initTimeoutMs: 5_000,
   maxHeaderBytes: 64 * 1024,
   startsAtOnce: 4,

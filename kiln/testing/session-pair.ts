@@ -49,13 +49,21 @@ export class RecordingHandler implements OfferHandler {
 /** Both ends of a session with nothing between them: frames move when the test says so. */
 export class SessionPair {
   readonly calls: RunnerSideCall[] = [];
+  /** What handlers threw. */
+  readonly faults: unknown[] = [];
   readonly gateway: GatewaySession;
   readonly runner: RunnerSession;
   /** Everything that crossed, in its order. */
   readonly crossed: (GatewayFrame | RunnerFrame)[] = [];
 
   constructor(limits?: WindowLimits) {
-    const quiet = { wake() {}, hello() {}, capacity() {}, draining() {} };
+    const quiet = {
+      wake() {},
+      hello() {},
+      capacity() {},
+      draining() {},
+      fault: (error: unknown) => void this.faults.push(error),
+    };
     this.gateway = new GatewaySession(quiet, limits);
     this.runner = new RunnerSession(
       { wake() {}, hello() {}, offer: (offered, port) => this.#offered(offered, port) },

@@ -106,7 +106,14 @@ async function dockerRunner(runnerId: string, options: SystemOptions): Promise<R
     overriders: options.runnerOverriders ?? [],
     resources: { memoryMiB, cpuMillis: 4_000 },
     directories: await socketDirectories({ installation: `${id}/${runnerId}`, bootId }),
-    limits: { initTimeoutMs: 10_000, maxHeaderBytes: 65_536, startsAtOnce: 4, maxResponseBytes: 0, drainMs: 1_000 },
+    limits: {
+      startTimeoutMs: 30_000,
+      initTimeoutMs: 10_000,
+      maxHeaderBytes: 65_536,
+      startsAtOnce: 4,
+      maxResponseBytes: 0,
+      drainMs: 1_000,
+    },
     host: { clock: systemClock, log, metrics: createMetrics() },
   });
 }

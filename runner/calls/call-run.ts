@@ -27,6 +27,12 @@ export interface CallRunDependencies {
   readonly ended: (run: CallRun, outcome: ErrorCode | "ok") => void;
 }
 
+const START_WITHIN_MS = 10_000;
+
+function noAffinityKey(): CallError {
+  return new CallError("invalid_call", "Cannot run the call: its affinity key is malformed, expected 64 hex digits");
+}
+
 /** One offered call, from its validation to its outcome. Whatever happens, its slot comes back and the gateway hears one end. */
 export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   readonly #deps: CallRunDependencies;
@@ -62,12 +68,13 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   begin(): void {
     try {
       validateCall(this.#call);
+      if (!/^[0-9a-f]{64}$/.test(this.#offered.affinityKey)) throw noAffinityKey();
       for (const override of this.#deps.overriders) this.#call = override(this.#call);
       if (this.#deps.overriders.length > 0) validateCall(this.#call);
+      this.#request = this.#slotRequest();
     } catch (error) {
       return this.#refuse(CallError.from(error, "hook_failed"), "any_runner");
     }
-    this.#request = this.#slotRequest();
     const acquired = this.#deps.slots.acquire(this.#request, this);
     if (acquired.kind === "refused") return this.#refuse(acquired.reason, acquired.scope);
     if (acquired.kind === "slot") {
@@ -77,11 +84,17 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     if (this.#over) return;
     this.#pending = true;
     this.#port.pending("start");
-    this.#watchDeadline(this.#offered.remainingMs, () => this.#expire());
+    this.#watchDeadline(this.#remainingMs(), () => this.#expire());
   }
 
   granted(slot: Slot<HotFunction>): void {
+    if (this.#over) return this.#deps.slots.release(slot, false);
+    this.#cancelTimer();
     this.#hold(slot);
+    // A gateway that does not say `start` must not keep the container.
+    const late = () =>
+      this.#fail(new CallError("runner_protocol", `Gateway did not start the call in ${START_WITHIN_MS} ms`));
+    this.#watchDeadline(Math.min(START_WITHIN_MS, this.#remainingMs()), late);
   }
 
   failed(reason: CallError): void {
@@ -134,6 +147,8 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
 
   #hold(slot: Slot<HotFunction>): void {
     this.#slot = slot;
+    // It waits for none any more.
+    this.#request = undefined;
     if (this.#pending) this.#launchTimings = slot.container.launchTimings;
     this.#port.accept(slot.container.container.id);
   }
@@ -144,13 +159,14 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     const { clock, wrap, maxResponseBytes } = this.#deps;
     this.#runningSince = clock.now();
     this.#cancelTimer();
-    const remainingMs = this.#offered.remainingMs - (this.#runningSince - this.#offeredAt);
+    const remainingMs = this.#remainingMs();
     const running = exchange({
       call: this.#call,
       hot: slot.container,
       body: this.#offered.end ? { whole: this.#offered.body } : { stream: this.#body.read() },
       port: this.#port,
       wrap,
+      clock,
       maxResponseBytes,
       deadlineWallMs: clock.wallMs() + Math.min(this.#call.timeoutMs, remainingMs),
       doomed: (reason) => this.#tellFailure(reason),
@@ -161,6 +177,11 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     this.#release(broken);
     if (failure === undefined) this.#succeed();
     else this.#fail(failure);
+  }
+
+  /** Of the call's deadline. */
+  #remainingMs(): number {
+    return this.#offered.remainingMs - (this.#deps.clock.now() - this.#offeredAt);
   }
 
   #timedOut(remainingMs: number): CallError {
@@ -197,6 +218,7 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
 
   #refuse(reason: CallError, scope: "this_runner" | "any_runner"): void {
     if (!this.#finish(reason.code)) return;
+    this.#release(false);
     this.#port.refuse(reason, scope);
   }
 

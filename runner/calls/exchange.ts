@@ -1,5 +1,6 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Call, HeaderList } from "../../core/call.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { HotCall, RunCall } from "../driver/driver.ts";
 import type { AnswerHandler, Exchange, FunctionRequest } from "../hot/function-client.ts";
 import type { HotFunction } from "../hot/hot-function.ts";
@@ -13,6 +14,7 @@ export interface ExchangeOptions {
   readonly body: FunctionRequest["body"];
   readonly port: CallPort;
   readonly wrap: (run: RunCall) => RunCall;
+  readonly clock: Clock;
   /** 0 sets no limit. */
   readonly maxResponseBytes: number;
   /** For `Fn-Deadline`, milliseconds since 1970. */
@@ -23,7 +25,7 @@ export interface ExchangeOptions {
 
 export interface RunningCall {
   /** How it ended. Never rejects. */
-  readonly over: Promise<{ readonly failure: CallError | undefined; readonly broken: boolean }>;
+  readonly over: Promise<Ended>;
   /** The gateway has room for more of the answer. */
   resume(): void;
   abort(reason: CallError): void;
@@ -48,23 +50,50 @@ export function exchange(options: ExchangeOptions): RunningCall {
     headers: call.headers,
     containerId: hot.container.id,
   };
-  const over = run(hotCall, controller.signal).then(
-    () => ({ failure: undefined, broken: false }),
-    async (error: unknown) => {
-      const failure = await explainBreak(error, hot);
-      // Only what the answer itself called harmless leaves the container usable: a hook's error ends it.
-      return { failure, broken: error !== answer.harmless };
-    },
-  );
+  const givenUp = Promise.withResolvers<Ended>();
+  const over = Promise.race([ended(run(hotCall, controller.signal), answer, hot), givenUp.promise]);
   return {
     over,
     resume: () => answer.resume(),
     abort(reason) {
       controller.abort(reason);
       answer.abort(reason);
+      // A hook that ignores its signal must not hold the call, its slot and the drain.
+      const cancel = options.clock.after(ABORT_GRACE_MS, () => givenUp.resolve({ failure: reason, broken: true }));
+      void over.then(cancel);
     },
     mute: () => answer.mute(),
   };
+}
+
+interface Ended {
+  readonly failure: CallError | undefined;
+  /** The container cannot run another call. */
+  readonly broken: boolean;
+}
+
+/** For a hook to end once its signal has aborted. */
+const ABORT_GRACE_MS = 500;
+
+/** What a hook says of the call counts, but not of the container: that is for the function's answer to show. */
+async function ended(hooked: Promise<void>, answer: Answer, hot: HotFunction): Promise<Ended> {
+  let hookError: unknown;
+  try {
+    await hooked;
+  } catch (error) {
+    hookError = error;
+  }
+  if (!answer.over) {
+    // It never called `next`, or did not wait for it.
+    const failure = CallError.from(hookError ?? new Error("a call hook did not wait for next()"), "hook_failed");
+    answer.abort(failure);
+    return { failure, broken: true };
+  }
+  if (answer.error !== undefined) {
+    return { failure: await explainBreak(answer.error, hot), broken: answer.error !== answer.harmless };
+  }
+  if (hookError === undefined) return { failure: undefined, broken: false };
+  return { failure: CallError.from(hookError, "hook_failed"), broken: true };
 }
 
 /** The function's answer to one call. */
@@ -87,15 +116,13 @@ class Answer implements AnswerHandler {
 
   /** A failure after which the container can run another call: its function has ended this one. */
   harmless: CallError | undefined;
+  /** Why there is no good answer, once it is over. */
+  error: unknown;
+  over = false;
 
   run(): Promise<void> {
     const { call, hot, body, deadlineWallMs } = this.#options;
-    try {
-      this.#exchange = hot.client.send({ headers: functionHeaders(call, deadlineWallMs), body }, this);
-    } catch (cause) {
-      this.harmless = new CallError("invalid_call", "Cannot send the call to its function: bad header", { cause });
-      this.#done.reject(this.harmless);
-    }
+    this.#exchange = hot.client.send({ headers: functionHeaders(call, deadlineWallMs), body }, this);
     return this.#done.promise;
   }
 
@@ -104,7 +131,7 @@ class Answer implements AnswerHandler {
   }
 
   abort(reason: CallError): void {
-    if (this.#exchange === undefined) this.#done.reject(reason);
+    if (this.#exchange === undefined) this.#fail(reason);
     else this.#exchange.abort(reason);
   }
 
@@ -136,13 +163,23 @@ class Answer implements AnswerHandler {
   }
 
   end(): void {
-    if (this.#failure === undefined) return this.#done.resolve();
+    if (this.#failure === undefined) {
+      this.over = true;
+      return this.#done.resolve();
+    }
     if (this.#failure.code !== "function_invalid_response") this.harmless = this.#failure;
-    this.#done.reject(this.#failure);
+    this.#fail(this.#failure);
   }
 
   failed(error: Error): void {
-    this.#done.reject(this.#failure ?? error);
+    this.#fail(this.#failure ?? error);
+  }
+
+  #fail(error: unknown): void {
+    if (this.over) return;
+    this.over = true;
+    this.error = error;
+    this.#done.reject(error);
   }
 
   /** Tells the client at once, and drops the rest: the container is free when its function has ended. */

@@ -6,6 +6,9 @@ import { LIMITS } from "../../core/function-spec.ts";
 // What Docker takes as an image name: registry, path, tag and digest, without shell or URL characters.
 const IMAGE = /^[a-zA-Z0-9][a-zA-Z0-9._:@/-]{0,511}$/;
 const ENV_NAME = /^[^=\0]+$/;
+const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+// As Node writes headers, one byte a character.
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
  * Checks every field of a call that came over the wire: a runner trusts its gateway's identity,
@@ -33,6 +36,10 @@ export function validateCall(call: Call): void {
   for (const [name, value] of Object.entries(call.config)) {
     if (!ENV_NAME.test(name)) throw bad("config", name, "names without '=' and NUL");
     if (value.includes("\0")) throw bad(`config.${name}`, value, "a value without NUL");
+  }
+  for (const [name, value] of call.headers) {
+    if (!HEADER_NAME.test(name)) throw bad("headers", name, "names of letters, digits and !#$%&'*+.^_`|~-");
+    if (!HEADER_VALUE.test(value)) throw bad(`headers.${name}`, value, "characters of one byte each, no line ends");
   }
   checkExtensionLimits(call.extensions, call.callExtensions);
 }

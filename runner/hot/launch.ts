@@ -20,12 +20,17 @@ export interface LaunchDependencies<Options> {
 }
 
 export interface LaunchLimits {
+  /** Creating and starting a container, hooks included. */
+  readonly startTimeoutMs: number;
   /** From the container's start to its socket. */
   readonly initTimeoutMs: number;
   readonly maxHeaderBytes: number;
   /** Starts at the same time; more only add latency. */
   readonly startsAtOnce: number;
 }
+
+/** What a start that is aborted may take to end by itself, cleaning up. */
+const ABORT_GRACE_MS = 5_000;
 
 /** Starts one container and waits until its function listens. @throws CallError, with nothing left behind */
 export type Launch = (task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal) => Promise<HotFunction>;
@@ -46,7 +51,8 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
     // Armed before the start: a function may listen before the start returns.
     using watch = watchSocket(directory.path);
     const place = { id, socketDirectory: directory.path };
-    const container = made.use(await start({ task, place, options: driver.options(task, place) }, signal));
+    const starting = start({ task, place, options: driver.options(task, place) }, signal);
+    const container = made.use(await inTime(starting, dependencies, signal));
     const started = clock.now();
 
     const socketPath = await listening(container, watch, dependencies, signal);
@@ -63,6 +69,30 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
   };
 }
 
+/** A start that a hook or the engine never ends must not hold its turn for ever: what comes too late is removed. */
+async function inTime<O>(
+  starting: Promise<HotContainer>,
+  { clock, limits: { startTimeoutMs } }: LaunchDependencies<O>,
+  signal: AbortSignal,
+): Promise<HotContainer> {
+  const late = Promise.withResolvers<never>();
+  const giveUp = (reason: CallError) => {
+    late.reject(reason);
+    void starting.then((container) => container[Symbol.asyncDispose]()).catch(() => {});
+  };
+  const text = `Container did not start in ${startTimeoutMs} ms: a driver hook or the driver still works on it`;
+  const cancelTimer = clock.after(startTimeoutMs, () => giveUp(new CallError("container_start_timeout", text)));
+  const stopped = () => clock.after(ABORT_GRACE_MS, () => giveUp(new CallError("shutting_down")));
+  if (signal.aborted) stopped();
+  signal.addEventListener("abort", stopped, { once: true });
+  try {
+    return await Promise.race([starting, late.promise]);
+  } finally {
+    cancelTimer();
+    signal.removeEventListener("abort", stopped);
+  }
+}
+
 /** The function's socket, or why it never came. */
 async function listening<O>(
   container: HotContainer,
@@ -74,6 +104,7 @@ async function listening<O>(
   const giveUp = (reason: Error) => waiting.abort(reason);
   const cancelTimer = clock.after(initTimeoutMs, () => giveUp(initTimeout(initTimeoutMs, container)));
   const stopped = () => giveUp(new CallError("shutting_down"));
+  if (signal.aborted) stopped();
   signal.addEventListener("abort", stopped, { once: true });
   void container.exited.then(({ exitCode, outOfMemory }) => giveUp(initFailed(exitCode, outOfMemory, container)));
   try {

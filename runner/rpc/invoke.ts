@@ -18,6 +18,10 @@ export async function invokeOnce(
   signal: AbortSignal,
 ): Promise<pb.InvokeResponse> {
   if (request.call === undefined) throw new ConnectError('Cannot invoke: "call" is missing', Code.InvalidArgument);
+  if (request.body.length > MOST_BYTES) {
+    const text = `Cannot invoke: the body has ${request.body.length} bytes, at most ${MOST_BYTES} fit a unary call`;
+    throw new ConnectError(text, Code.ResourceExhausted);
+  }
   const call = fromCall(request.call);
   const chunks: Uint8Array[] = [];
   let bytes = 0;

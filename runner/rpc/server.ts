@@ -1,10 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import * as http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 
+import { pause, systemClock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import { certificateNames, type PkiData } from "../../core/pki.ts";
 import type { Runner } from "../runner.ts";
@@ -28,6 +29,10 @@ export interface RunnerServer extends AsyncDisposable {
 
 // Node's window of 64 KiB gives 5.9 MB/s at 10 ms of round trip, this one 231.
 const WINDOW_BYTES = 4 * 1024 * 1024;
+/** More than any message of a session has: a batch of at most 128 KiB and one frame more. */
+const LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const CLOSE_WITHIN_MS = 1_000;
 
 /** Serves a runner over HTTP/2 with mutual TLS. @throws Error naming the address when it is taken */
 export async function serveRunner(options: RunnerServerOptions): Promise<RunnerServer> {
@@ -38,11 +43,17 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
       requestCert: true,
       rejectUnauthorized: true,
       minVersion: "TLSv1.2",
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       settings: { initialWindowSize: WINDOW_BYTES },
     },
-    connectNodeAdapter({ routes: runnerRoutes(runner, log) }),
+    connectNodeAdapter({ routes: runnerRoutes(runner, log), readMaxBytes: LARGEST_MESSAGE_BYTES }),
   );
   const sessions = new Set<http2.ServerHttp2Session>();
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
   server.on("secureConnection", (socket: TLSSocket) => admit(socket, options));
   server.on("session", (session) => {
     sessions.add(session);
@@ -61,7 +72,10 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const session of sessions) session.destroy();
-      await closed;
+      // Those that never finished a handshake have no session to end.
+      for (const socket of sockets) socket.destroy();
+      // Deno does not show those sockets; the process must not wait for their peers.
+      await Promise.race([closed, pause(systemClock, CLOSE_WITHIN_MS)]);
     },
   };
 }
@@ -80,8 +94,9 @@ function admit(socket: TLSSocket, { gatewayIdentities, log }: RunnerServerOption
 }
 
 function fromRaw(socket: TLSSocket): X509Certificate | undefined {
-  const { raw } = socket.getPeerCertificate();
-  return raw === undefined ? undefined : new X509Certificate(raw);
+  // Null where the peer has gone meanwhile, whatever the types say.
+  const peer: { readonly raw?: Buffer } | null = socket.getPeerCertificate();
+  return peer?.raw === undefined ? undefined : new X509Certificate(peer.raw);
 }
 
 function listen(server: http2.Http2SecureServer, host: string, port: number): Promise<void> {

@@ -11,6 +11,7 @@ import type {
   RunnerFrame,
   RunnerHello,
 } from "../../core/session/frames.ts";
+import { OFFER_BODY_BYTES } from "../../core/session/frames.ts";
 import { Outbox } from "../../core/session/outbox.ts";
 import { DEFAULT_WINDOWS, ReceiveWindows, type WindowLimits } from "../../core/session/receive-windows.ts";
 
@@ -65,6 +66,7 @@ export class RunnerSession {
   readonly #calls = new Map<CallNumber, OpenCall>();
   readonly #outbox: Outbox<RunnerFrame>;
   readonly #windows: ReceiveWindows;
+  #capacity: RunnerFrame | undefined;
   #lastNumber = 0;
   #greeted = false;
   #over = false;
@@ -79,8 +81,11 @@ export class RunnerSession {
     this.#outbox.control({ type: "hello", hello });
   }
 
+  /** Only the newest counts: a gateway that does not read must not make a queue of them. */
   capacity(capacity: Capacity): void {
-    this.#outbox.control({ type: "capacity", capacity });
+    if (this.#capacity !== undefined) this.#outbox.withdraw(this.#capacity);
+    this.#capacity = { type: "capacity", capacity };
+    this.#outbox.control(this.#capacity);
   }
 
   draining(): void {
@@ -133,6 +138,9 @@ export class RunnerSession {
 
   #offer(call: CallNumber, offered: OfferedCall): void {
     if (call <= this.#lastNumber) throw new ProtocolError(`Gateway used call number ${call} again`);
+    if (offered.body.length > OFFER_BODY_BYTES) {
+      throw new ProtocolError(`Gateway offered call ${call} with ${offered.body.length} bytes of body at once`);
+    }
     this.#lastNumber = call;
     this.#outbox.open(call, offered.responseCredit);
     // The handler may answer at once, so the call must be open before it is told.

@@ -35,3 +35,11 @@ export class Resources {
 export function fits(need: Booking, free: Booking): boolean {
   return need.memoryMiB <= free.memoryMiB && need.cpuMillis <= free.cpuMillis;
 }
+
+export function plus(a: Booking, b: Booking): Booking {
+  return { memoryMiB: a.memoryMiB + b.memoryMiB, cpuMillis: a.cpuMillis + b.cpuMillis };
+}
+
+export function minus(a: Booking, b: Booking): Booking {
+  return { memoryMiB: a.memoryMiB - b.memoryMiB, cpuMillis: a.cpuMillis - b.cpuMillis };
+}

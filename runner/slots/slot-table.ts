@@ -1,15 +1,18 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
-import { fits, type Resources } from "./resources.ts";
-import type { Acquired, LaunchTicket, Slot, SlotEffects, SlotRequest, SlotWaiter } from "./slot.ts";
+import { busy, refused, tooBig } from "./refusals.ts";
+import { fits, minus, plus, type Resources } from "./resources.ts";
+import type { Acquired, Booking, LaunchTicket, Slot, SlotEffects, SlotRequest, SlotWaiter } from "./slot.ts";
 
 interface Entry<C> extends Slot<C> {
   state: "idle" | "busy" | "leaving";
   idleSince: number;
+  /** It ended while a call still held it. */
+  dead: boolean;
 }
 
-/** All slots of one key. */
+/** All slots of one key. There are never more calls waiting than containers on their way. */
 interface Queue<C> {
   /** Last in, first out: the newest is the warmest, and the oldest may leave. */
   readonly idle: Entry<C>[];
@@ -31,8 +34,8 @@ export class SlotTable<C> {
   readonly #entries = new Map<C, Entry<C>>();
   /** In the order they became idle, the oldest first. */
   readonly #idle = new Set<Entry<C>>();
-  /** Tickets whose memory is still held by a container that was told to leave. */
-  #blocked: LaunchTicket<C>[] = [];
+  /** Starts that wait for containers to be gone, in their order: what those free is theirs. */
+  #blocked: LaunchTicket[] = [];
   #sweepAt = Infinity;
   #cancelSweep: () => void = () => {};
   #closed = false;
@@ -50,67 +53,64 @@ export class SlotTable<C> {
     return this.#entries.size + starting;
   }
 
+  /** Keys that something is known of. */
+  get keys(): number {
+    return this.#queues.size;
+  }
+
   /** Idle containers by affinity key. */
-  get idleByAffinity(): Readonly<Record<string, number>> {
-    const counts: Record<string, number> = {};
-    for (const { request } of this.#idle) counts[request.affinityKey] = (counts[request.affinityKey] ?? 0) + 1;
+  get idleByAffinity(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { request } of this.#idle) counts.set(request.affinityKey, (counts.get(request.affinityKey) ?? 0) + 1);
     return counts;
   }
 
   acquire(request: SlotRequest, waiter: SlotWaiter<C>): Acquired<C> {
     if (this.#closed) return refused(new CallError("shutting_down"));
-    const queue = this.#queue(request.key);
-    const warm = queue.idle.pop();
+    const warm = this.#queues.get(request.key)?.idle.pop();
     if (warm !== undefined) {
       this.#idle.delete(warm);
       warm.state = "busy";
       this.#effects.changed();
       return { kind: "slot", slot: warm };
     }
-    if (!this.#resources.couldFit(request.booking)) return refused(tooBig(request, this.#resources));
-    const ticket = { request, waiter };
-    if (this.#resources.book(request.booking)) {
-      this.#expect(queue, ticket);
-      this.#effects.launch(ticket);
+    const { booking } = request;
+    if (!this.#resources.couldFit(booking)) return refused(tooBig(request, this.#resources));
+    if (fits(booking, this.#unpromised()) && this.#resources.book(booking)) {
+      this.#expect(request, waiter);
+      this.#effects.launch({ request });
       this.#effects.changed();
       return { kind: "waiting" };
     }
-    if (!this.#evictFor(request)) return refused(busy(request, this.#resources));
-    this.#expect(queue, ticket);
-    this.#blocked.push(ticket);
+    if (!this.#evictFor(booking, this.#blocked)) return refused(busy(request, this.#resources));
+    this.#expect(request, waiter);
+    this.#blocked.push({ request });
     return { kind: "waiting" };
   }
 
   /** The call no longer waits. A container that was started for it is kept for the next. */
   leave(key: SlotKey, waiter: SlotWaiter<C>): void {
     const queue = this.#queues.get(key);
-    if (queue === undefined) return;
-    const at = queue.waiting.indexOf(waiter);
-    if (at >= 0) queue.waiting.splice(at, 1);
-    const blocked = this.#blocked.find((ticket) => ticket.waiter === waiter);
-    if (blocked === undefined) return;
-    this.#blocked = this.#blocked.filter((ticket) => ticket !== blocked);
-    queue.starting -= 1;
-    this.#forget(key, queue);
+    const at = queue?.waiting.indexOf(waiter) ?? -1;
+    if (queue === undefined || at < 0) return;
+    queue.waiting.splice(at, 1);
+    this.#dropBlocked(key, queue);
   }
 
-  launched({ request }: LaunchTicket<C>, container: C): void {
+  launched({ request }: LaunchTicket, container: C): void {
     const queue = this.#queue(request.key);
     queue.starting -= 1;
-    const entry: Entry<C> = { container, request, state: "busy", idleSince: 0 };
+    const entry: Entry<C> = { container, request, state: "busy", idleSince: 0, dead: false };
     this.#entries.set(container, entry);
-    this.#free(entry, queue);
+    this.#free(entry);
   }
 
   /** Nothing is left of the start. Whoever has no container to wait for any more hears why. */
-  launchFailed({ request, waiter }: LaunchTicket<C>, reason: CallError): void {
+  launchFailed({ request }: LaunchTicket, reason: CallError): void {
     const queue = this.#queue(request.key);
     queue.starting -= 1;
     this.#resources.release(request.booking);
-    if (queue.waiting.length > queue.starting) {
-      const at = Math.max(0, queue.waiting.indexOf(waiter));
-      queue.waiting.splice(at, 1)[0]?.failed(reason);
-    }
+    this.#failSurplus(queue, reason);
     this.#forget(request.key, queue);
     this.#unblock();
     this.#effects.changed();
@@ -120,14 +120,16 @@ export class SlotTable<C> {
   release(slot: Slot<C>, broken: boolean): void {
     const entry = this.#entries.get(slot.container);
     if (entry?.state !== "busy") return;
-    if (broken || this.#closed) return this.#remove(entry, broken ? "broken" : "closing");
-    this.#free(entry, this.#queue(entry.request.key));
+    if (broken || entry.dead) this.#remove(entry, "broken");
+    else this.#free(entry);
   }
 
-  /** An idle container ended by itself. */
+  /** A container ended by itself: at once if idle, after its call if busy. */
   died(container: C): void {
     const entry = this.#entries.get(container);
-    if (entry?.state === "idle") this.#remove(entry, "broken");
+    if (entry === undefined) return;
+    entry.dead = true;
+    if (entry.state === "idle") this.#remove(entry, "broken");
   }
 
   /** Nothing is left of a container that was removed. */
@@ -136,8 +138,6 @@ export class SlotTable<C> {
     if (entry === undefined) return;
     this.#entries.delete(container);
     this.#resources.release(entry.request.booking);
-    const queue = this.#queues.get(entry.request.key);
-    if (queue !== undefined) this.#forget(entry.request.key, queue);
     this.#unblock();
     this.#effects.changed();
   }
@@ -146,9 +146,10 @@ export class SlotTable<C> {
   close(): void {
     this.#closed = true;
     this.#cancelSweep();
-    for (const ticket of this.#blocked.splice(0)) {
-      this.#queue(ticket.request.key).starting -= 1;
-      ticket.waiter.failed(new CallError("shutting_down"));
+    for (const { request } of this.#blocked.splice(0)) this.#queue(request.key).starting -= 1;
+    for (const [key, queue] of this.#queues) {
+      this.#failSurplus(queue, new CallError("shutting_down"));
+      this.#forget(key, queue);
     }
     for (const entry of this.#idle) this.#remove(entry, "closing");
   }
@@ -164,57 +165,87 @@ export class SlotTable<C> {
     if (!used) this.#queues.delete(key);
   }
 
-  #expect(queue: Queue<C>, ticket: LaunchTicket<C>): void {
-    queue.waiting.push(ticket.waiter);
+  #expect({ key }: SlotRequest, waiter: SlotWaiter<C>): void {
+    const queue = this.#queue(key);
+    queue.waiting.push(waiter);
     queue.starting += 1;
   }
 
-  #free(entry: Entry<C>, queue: Queue<C>): void {
+  /** Calls for which no container is on its way any more, the longest waiting first. */
+  #failSurplus(queue: Queue<C>, reason: CallError): void {
+    while (queue.waiting.length > queue.starting) queue.waiting.shift()?.failed(reason);
+  }
+
+  /** Forgets starts that are not under way yet and that no call waits for any more. */
+  #dropBlocked(key: SlotKey, queue: Queue<C>): void {
+    while (queue.starting > queue.waiting.length) {
+      const at = this.#blocked.findLastIndex(({ request }) => request.key === key);
+      if (at < 0) break;
+      this.#blocked.splice(at, 1);
+      queue.starting -= 1;
+    }
+    this.#forget(key, queue);
+  }
+
+  #free(entry: Entry<C>): void {
+    const { key, task } = entry.request;
+    const queue = this.#queue(key);
     const next = queue.waiting.shift();
-    if (next !== undefined) return next.granted(entry);
-    if (this.#closed) return this.#remove(entry, "closing");
+    if (next !== undefined) {
+      this.#dropBlocked(key, queue);
+      return next.granted(entry);
+    }
+    if (this.#closed || entry.dead) {
+      this.#forget(key, queue);
+      return this.#remove(entry, entry.dead ? "broken" : "closing");
+    }
     entry.state = "idle";
     entry.idleSince = this.#clock.now();
     queue.idle.push(entry);
     this.#idle.add(entry);
-    this.#sweepBy(entry.idleSince + entry.request.task.idleTimeoutMs);
+    this.#sweepBy(entry.idleSince + task.idleTimeoutMs);
+    // One that waits for room may take this one's.
+    this.#evictForFirst();
     this.#effects.changed();
   }
 
   #remove(entry: Entry<C>, why: "idle" | "evicted" | "broken" | "closing"): void {
     if (entry.state === "idle") {
       this.#idle.delete(entry);
-      const queue = this.#queue(entry.request.key);
-      queue.idle.splice(queue.idle.indexOf(entry), 1);
-      this.#forget(entry.request.key, queue);
+      const { idle } = this.#queue(entry.request.key);
+      idle.splice(idle.indexOf(entry), 1);
     }
+    const queue = this.#queues.get(entry.request.key);
+    if (queue !== undefined) this.#forget(entry.request.key, queue);
     entry.state = "leaving";
     this.#effects.remove(entry.container, why);
   }
 
-  /** Oldest idle first, all or nothing. The caller's own queue has none idle, or it would not ask. */
-  #evictFor({ booking }: SlotRequest): boolean {
-    let { memoryMiB, cpuMillis } = this.#resources.free;
-    // What is leaving already is promised to those who wait for it.
-    for (const { request } of this.#blocked) {
-      memoryMiB -= request.booking.memoryMiB;
-      cpuMillis -= request.booking.cpuMillis;
-    }
+  /** What is free and not promised to a start that waits for it. */
+  #unpromised(): Booking {
+    return this.#blocked.reduce((free, { request }) => minus(free, request.booking), this.#resources.free);
+  }
+
+  /** Oldest idle first, all or nothing; `ahead` are the starts whose room is not to be touched. */
+  #evictFor(booking: Booking, ahead: readonly LaunchTicket[]): boolean {
+    let room = ahead.reduce((free, { request }) => minus(free, request.booking), this.#resources.free);
     for (const entry of this.#entries.values()) {
-      if (entry.state !== "leaving") continue;
-      memoryMiB += entry.request.booking.memoryMiB;
-      cpuMillis += entry.request.booking.cpuMillis;
+      if (entry.state === "leaving") room = plus(room, entry.request.booking);
     }
     const victims: Entry<C>[] = [];
     for (const entry of this.#idle) {
-      if (fits(booking, { memoryMiB, cpuMillis })) break;
+      if (fits(booking, room)) break;
       victims.push(entry);
-      memoryMiB += entry.request.booking.memoryMiB;
-      cpuMillis += entry.request.booking.cpuMillis;
+      room = plus(room, entry.request.booking);
     }
-    if (!fits(booking, { memoryMiB, cpuMillis })) return false;
+    if (!fits(booking, room)) return false;
     for (const victim of victims) this.#remove(victim, "evicted");
     return true;
+  }
+
+  #evictForFirst(): void {
+    const [first] = this.#blocked;
+    if (first !== undefined) this.#evictFor(first.request.booking, []);
   }
 
   #unblock(): void {
@@ -222,6 +253,7 @@ export class SlotTable<C> {
       const ticket = this.#blocked.shift();
       if (ticket !== undefined) this.#effects.launch(ticket);
     }
+    this.#evictForFirst();
   }
 
   #sweepBy(when: number): void {
@@ -240,24 +272,4 @@ export class SlotTable<C> {
       else this.#sweepBy(until);
     }
   }
-}
-
-function refused<C>(reason: CallError): Acquired<C> {
-  return { kind: "refused", reason, scope: "this_runner" };
-}
-
-function tooBig({ booking }: SlotRequest, { total }: Resources): CallError {
-  return new CallError(
-    "resource_too_big",
-    `Requested CPU/Memory cannot be allocated: it needs ${booking.memoryMiB} MiB and ${booking.cpuMillis} mCPU, ` +
-      `the runner has ${total.memoryMiB} MiB and ${total.cpuMillis} mCPU`,
-  );
-}
-
-function busy({ booking }: SlotRequest, { free }: Resources): CallError {
-  return new CallError(
-    "server_busy",
-    `Timed out - server too busy: a container needs ${booking.memoryMiB} MiB and ${booking.cpuMillis} mCPU, ` +
-      `free are ${free.memoryMiB} MiB and ${free.cpuMillis} mCPU`,
-  );
 }

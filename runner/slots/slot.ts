@@ -34,11 +34,9 @@ export interface SlotWaiter<Container> {
   failed(reason: CallError): void;
 }
 
-/** A container to be started, for whoever waits in the queue of its key. */
-export interface LaunchTicket<Container> {
+/** A container to be started, for whoever then waits longest in the queue of its key. */
+export interface LaunchTicket {
   readonly request: SlotRequest;
-  /** The call that made it necessary; another may get the container, and it another's. */
-  readonly waiter: SlotWaiter<Container>;
 }
 
 export type Acquired<Container> =
@@ -49,7 +47,7 @@ export type Acquired<Container> =
 /** What a slot table wants done. */
 export interface SlotEffects<Container> {
   /** Start a container, and report `launched` or `launchFailed`. */
-  launch(ticket: LaunchTicket<Container>): void;
+  launch(ticket: LaunchTicket): void;
   /** End a container, and report `gone` when nothing of it is left. */
   remove(container: Container, why: "idle" | "evicted" | "broken" | "closing"): void;
   /** What is free has changed. */

@@ -61,6 +61,13 @@ describe("readSettings", async () => {
     assert.equal(readSettings(TABLE, { FN_TOKEN_FILE: file }).FN_TOKEN, "from a file");
   });
 
+  it("reads the file where the name itself is set to nothing", async () => {
+    const file = join(directory, "name");
+    await writeFile(file, "filed");
+
+    assert.equal(readSettings(TABLE, { FN_NAME: "", FN_NAME_FILE: file }).FN_NAME, "filed");
+  });
+
   it("names every bad value at once, with what was expected", () => {
     const bad = { FN_PORT: "70000", FN_LOG_LEVEL: "loud", FN_READONLY: "perhaps" };
 

@@ -44,6 +44,10 @@ describe("slotKey", () => {
     });
   }
 
+  it("tells apart what UTF-8 cannot", () => {
+    assert.notEqual(keyOf({ annotations: { a: "\ud800" } }), keyOf({ annotations: { a: "\udbff" } }));
+  });
+
   it("does not depend on the order of keys", () => {
     assert.equal(keyOf({ config: { A: "1", B: "2" } }), keyOf({ config: { B: "2", A: "1" } }));
   });

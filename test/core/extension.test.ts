@@ -29,6 +29,13 @@ describe("an extension", () => {
     assert.equal(extension(callFor("fn"), cpuShares), undefined);
   });
 
+  it("is undefined for a name that every object has, and can have that name", () => {
+    const odd = defineExtension("constructor", z.string());
+
+    assert.equal(extension(callFor("fn"), odd), undefined);
+    assert.equal(extension(withExtension(callFor("fn"), odd, "set"), odd), "set");
+  });
+
   it("leaves the call it was set on as it was", () => {
     const call = callFor("fn");
 

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 
 import { callFor } from "../../kiln/testing/call-for.ts";
-import { offerTo, type Outcome } from "../../kiln/testing/offer.ts";
+import { eventually } from "../../kiln/testing/eventually.ts";
+import { offeredFor, offerTo, type Outcome } from "../../kiln/testing/offer.ts";
 import { processRunner } from "../../kiln/testing/process-runner.ts";
 
 function control(fields: Readonly<Record<string, unknown>>) {
@@ -144,8 +145,11 @@ describe("a runner", async () => {
       callFor("../../etc", {}),
       callFor("hello", { tmpfsMiB: 256 }),
       callFor("hello", { config: { "A=B": "" } }),
+      callFor("hello", { headers: [["X Y", ""]] }),
+      callFor("hello", { headers: [["X-Name", "\u0141ukasz"]] }),
+      callFor("hello", { headers: [["X-Name", "a\r\nX-Forged: 1"]] }),
     ];
-    const named = ["memoryMiB", "timeoutMs", "image", "tmpfsMiB", "config"];
+    const named = ["memoryMiB", "timeoutMs", "image", "tmpfsMiB", "config", "headers", "X-Name", "X-Name"];
     for (const [i, call] of wrong.entries()) {
       const { refused } = await offerTo(runner, call).outcome;
       assert.equal(refused?.reason.code, "invalid_call");
@@ -236,6 +240,84 @@ describe("a runner with policies", () => {
 
     assert.equal(failure(refused).code, "hook_failed");
     assert.notEqual(next.containerId, refused.containerId);
+  });
+
+  it("gives no container to another call because a hook hid that this one still runs", async () => {
+    await using runner = await processRunner({
+      hooks: [{ call: (next) => (call, signal) => next(call, signal).catch(() => {}) }],
+    });
+
+    const slow = await offerTo(runner, callFor("probe", { timeoutMs: 200, ...control({ sleepTime: 5_000 }) })).outcome;
+    const next = await offerTo(runner, callFor("probe", { timeoutMs: 200 })).outcome;
+
+    assert.equal(failure(slow).code, "call_timeout");
+    assert.notEqual(next.containerId, slow.containerId);
+  });
+
+  it("blames a hook that does not wait for the call", async () => {
+    await using runner = await processRunner({
+      hooks: [
+        {
+          call: (next) => (call, signal) => {
+            void next(call, signal).catch(() => {});
+            return Promise.resolve();
+          },
+        },
+      ],
+    });
+
+    const lost = await offerTo(runner, callFor("probe", control({ sleepTime: 300 }))).outcome;
+
+    assert.equal(failure(lost).code, "hook_failed");
+  });
+
+  it("ends a call at its timeout though a hook never ends", async () => {
+    await using runner = await processRunner({
+      limits: { drainMs: 100 },
+      hooks: [{ call: () => () => new Promise(() => {}) }],
+    });
+
+    const stuck = await offerTo(runner, callFor("probe", { timeoutMs: 100 })).outcome;
+
+    assert.equal(failure(stuck).code, "call_timeout");
+    assert.equal(runner.status().active, 0);
+  });
+
+  it("gives up a start that a hook never ends, and removes what still comes of it", async () => {
+    const release = Promise.withResolvers<void>();
+    await using runner = await processRunner({
+      limits: { startTimeoutMs: 200 },
+      hooks: [
+        {
+          start: (next) => async (start, signal) => {
+            await release.promise;
+            return next(start, signal);
+          },
+        },
+      ],
+    });
+
+    const { finish, refused } = await offerTo(runner, callFor("hello")).outcome;
+    release.resolve();
+
+    assert.equal(finish?.ok === false ? finish.code : refused?.reason.code, "container_start_timeout");
+  });
+
+  it("ends a call that its gateway never starts, and keeps the container", async () => {
+    await using runner = await processRunner();
+    const heard: string[] = [];
+    runner.offer(offeredFor(callFor("hello"), { remainingMs: 1_500 }), {
+      refuse: ({ code }) => void heard.push(`refused ${code}`),
+      pending: () => void heard.push("pending"),
+      accept: () => void heard.push("accepted"),
+      head() {},
+      write: () => true,
+      consumed() {},
+      finish: (finish) => void heard.push(finish.ok ? "ok" : finish.code),
+    });
+
+    await eventually(() => assert.deepEqual(heard, ["pending", "accepted", "runner_protocol"]));
+    assert.equal(runner.status().active, 0);
   });
 
   it("reports a response over its limit as such", async () => {

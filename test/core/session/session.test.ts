@@ -2,15 +2,26 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { CallError } from "../../../core/call-error.ts";
+import type { HeaderList } from "../../../core/call.ts";
 import { NO_TIMINGS } from "../../../core/session/frames.ts";
 import { callFor } from "../../../kiln/testing/call-for.ts";
 import { RecordingHandler, SessionPair } from "../../../kiln/testing/session-pair.ts";
 
 const OK = { ok: true, timings: NO_TIMINGS } as const;
 
-function offer(pair: SessionPair, { end = true, body = new Uint8Array(3), idempotent = false } = {}) {
+interface Offering {
+  readonly end?: boolean;
+  readonly body?: Uint8Array;
+  readonly idempotent?: boolean;
+  readonly headers?: HeaderList;
+}
+
+function offer(
+  pair: SessionPair,
+  { end = true, body = new Uint8Array(3), idempotent = false, headers = [] }: Offering = {},
+) {
   const handler = new RecordingHandler();
-  const offered = { call: callFor("fn", { idempotent }), remainingMs: 1_000, affinityKey: "key", body, end };
+  const offered = { call: callFor("fn", { idempotent, headers }), remainingMs: 1_000, affinityKey: "key", body, end };
   const number = pair.gateway.offer(offered, handler);
   return { handler, number };
 }
@@ -126,6 +137,38 @@ describe("a session", () => {
     pair.settle();
 
     assert.equal(pair.calls.length, 10);
+  });
+
+  it("counts headers as well, so that no message outgrows its reader", () => {
+    const pair = new SessionPair();
+    const headers = [["X-Large", "x".repeat(60_000)]] as const;
+    for (let i = 0; i < 10; i++) offer(pair, { headers });
+
+    pair.toRunner(100_000);
+
+    assert.equal(pair.calls.length, 2);
+  });
+
+  it("fails only the call whose answer cannot be taken", () => {
+    const pair = new SessionPair();
+    const bad = offer(pair);
+    const good = offer(pair);
+    bad.handler.head = () => {
+      throw new Error("a sink's own fault");
+    };
+    pair.toRunner();
+    for (const { port } of pair.calls) {
+      port.accept("c");
+      port.head({ status: 200, headers: [] });
+      port.write(new Uint8Array(3));
+      port.finish(OK);
+    }
+    pair.settle();
+
+    assert.deepEqual(good.handler.finished, OK);
+    assert.equal(bad.handler.heard.at(-1), "finish internal");
+    assert.equal(pair.faults.length, 1);
+    assert.equal(pair.gateway.size + pair.runner.size, 0);
   });
 
   it("answers every cancel with finished", () => {
@@ -255,6 +298,20 @@ describe("a lost connection", () => {
     assert.deepEqual(handler.heard, ["refused runner_unreachable"]);
   });
 
+  it("is heard by every call, though one of them cannot take it", () => {
+    const pair = new SessionPair();
+    const bad = offer(pair);
+    const good = offer(pair);
+    bad.handler.finish = () => {
+      throw new Error("a sink's own fault");
+    };
+    pair.toRunner();
+
+    pair.loseConnection();
+
+    assert.equal(good.handler.heard.at(-1), "finish runner_lost");
+  });
+
   it("cancels the call on the runner, whose last words then go nowhere", () => {
     const pair = new SessionPair();
     offer(pair);
@@ -312,6 +369,34 @@ describe("a peer that breaks the protocol", () => {
     const pair = new SessionPair();
 
     assert.throws(() => pair.runner.receive([{ type: "cancel", call: 1, code: "client_cancel" }]), /before "hello"/);
+  });
+
+  it("is told when it sends a body before it was given credit", () => {
+    const pair = new SessionPair();
+    const { number } = offer(pair, { end: false });
+    pair.toRunner();
+    const data = { type: "data", call: number, bytes: new Uint8Array(1), end: false } as const;
+
+    assert.throws(() => pair.runner.receive([data]), /more of call 1 than it had credit for/);
+  });
+
+  it("is told when it offers more than the first bytes of a body", () => {
+    const pair = new SessionPair();
+    offer(pair, { body: new Uint8Array(65_537) });
+
+    assert.throws(() => pair.toRunner(), /65537 bytes of body at once/);
+  });
+
+  it("gets one capacity frame, the newest, however long it does not read", () => {
+    const pair = new SessionPair();
+    for (let free = 0; free < 1_000; free++) {
+      pair.runner.capacity({ freeMemoryMiB: free, freeCpuMillis: 0, totalMemoryMiB: 0, totalCpuMillis: 0, idle: {} });
+    }
+
+    const frames = pair.runner.take(Infinity);
+
+    assert.equal(frames.length, 1);
+    assert.ok(frames[0]?.type === "capacity" && frames[0].capacity.freeMemoryMiB === 999);
   });
 
   it("leaves refused calls to other runners, by scope", () => {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as connectTcp, createServer, type AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 
 import { systemClock } from "../../../core/clock.ts";
@@ -129,6 +131,34 @@ describe("a runner over mutual TLS", () => {
     assert.ok(!offer.placed && offer.reason.code === "runner_unsafe");
   });
 
+  it("keeps no call waiting for a runner that was lost and does not answer", async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    await using runner = connect({ address: `127.0.0.1:${port}` }, { dialTimeoutMs: 500 });
+    await tryHello(runner);
+
+    const startedAt = performance.now();
+    const { offer } = await tryHello(runner);
+    silent.close();
+
+    assert.ok(!offer.placed && offer.reason.code === "runner_unreachable");
+    assert.ok(performance.now() - startedAt < 300, "the second call was refused at once");
+  });
+
+  it("stops though somebody holds a connection that never finishes its handshake", async () => {
+    const one = await served(await processRunner(), runnerPki);
+    const idle = connectTcp(one.server.port, "127.0.0.1");
+    idle.on("error", () => {});
+    await once(idle, "connect");
+
+    const startedAt = performance.now();
+    await one[Symbol.asyncDispose]();
+    idle.destroy();
+
+    assert.ok(performance.now() - startedAt < 5_000);
+  });
+
   it("offers nothing to a runner that drains", async () => {
     await using one = await served(await processRunner(), runnerPki);
     await using runner = connect(one);
@@ -185,8 +215,12 @@ describe("mutual TLS", () => {
       async () => ({ ...(await issue(other, { name: "kiln-runner", role: "runner" })), ca: authority.cert }),
       /certificate|CERT|issuer/i,
     ],
-    ["an expired certificate", () => expired("kiln-runner", "runner"), /expired/i],
-    ["a certificate for clients", () => issue(authority, { name: "kiln-runner", role: "gateway" }), /purpose/i],
+    ["an expired certificate", () => expired("kiln-runner", "runner"), /expired|unable to verify/i],
+    [
+      "a certificate for clients",
+      () => issue(authority, { name: "kiln-runner", role: "gateway" }),
+      /purpose|unable to verify/i,
+    ],
   ];
   for (const [what, pki, reason] of wrongRunners) {
     it(`turns away from a runner with ${what}`, async () => {

@@ -59,6 +59,14 @@ for (const [protocol, createTransport] of Object.entries(transports)) {
       assert.match(failed.message, /function failed/);
     });
 
+    it("refuses a body that needs a session", async () => {
+      const body = new Uint8Array(4 * 1024 * 1024 + 1);
+
+      const refused = await client.invoke({ call: call("hello"), body }).catch((error: unknown) => error);
+
+      assert.ok(refused instanceof ConnectError && refused.code === Code.ResourceExhausted);
+    });
+
     it("refuses a call that makes no sense, naming the field", async () => {
       const refused = await client.invoke({ call: call("hello", { memoryMib: 0 }) }).catch((error: unknown) => error);
 

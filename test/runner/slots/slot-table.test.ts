@@ -24,7 +24,7 @@ class Caller implements SlotWaiter<string> {
 function tableOf(memoryMiB: number) {
   const clock = new VirtualClock();
   const resources = new Resources({ memoryMiB, cpuMillis: 1_000 });
-  const launches: LaunchTicket<string>[] = [];
+  const launches: LaunchTicket[] = [];
   const removed: string[] = [];
   const table = new SlotTable<string>(
     resources,
@@ -256,6 +256,96 @@ describe("SlotTable", () => {
     assert.equal(launches.length, 0);
     assert.equal(resources.free.memoryMiB, 100);
     assert.equal(table.size, 0);
+  });
+
+  it("lets no newcomer take the room that others are evicted for", () => {
+    const { table, launches, removed, warm, ask } = tableOf(200);
+    warm("a", "a1");
+    warm("b", "b1");
+    assert.equal(ask("big", 200).acquired.kind, "waiting");
+    assert.deepEqual(removed, ["a1 evicted", "b1 evicted"]);
+    table.gone("a1");
+
+    assert.equal(ask("newcomer").acquired.kind, "refused");
+    table.gone("b1");
+
+    assert.deepEqual(
+      launches.map(({ request }) => request.affinityKey),
+      ["big"],
+    );
+  });
+
+  it("evicts for a blocked start what becomes idle after it began to wait", () => {
+    const { table, launches, removed, warm, ask } = tableOf(300);
+    warm("a", "a1");
+    warm("b", "b1");
+    const other = ask("c").caller;
+    assert.equal(ask("big", 200).acquired.kind, "waiting");
+    table.launched(launches.splice(0)[0] ?? assert.fail(), "c1");
+    assert.ok(other.slot !== undefined);
+    table.gone("a1");
+    removed.length = 0;
+
+    table.release(other.slot, false);
+    assert.deepEqual(removed, [], "what is leaving already is enough");
+    table.gone("b1");
+
+    assert.equal(launches.length, 1);
+  });
+
+  it("starts nothing more for a call that another's container served meanwhile", () => {
+    const { table, launches, warm, ask } = tableOf(200);
+    const first = ask("a").caller;
+    table.launched(launches.splice(0)[0] ?? assert.fail(), "a1");
+    warm("b", "b1");
+    const second = ask("a").caller;
+    assert.ok(first.slot !== undefined);
+
+    table.release(first.slot, false);
+    table.gone("b1");
+
+    assert.equal(second.slot?.container, "a1");
+    assert.equal(launches.length, 0);
+  });
+
+  it("never keeps a container that died while a call still held it", () => {
+    const { table, launches, removed, ask } = tableOf(1_000);
+    const { caller } = ask("a");
+    table.launched(launches[0] ?? assert.fail(), "c1");
+    assert.ok(caller.slot !== undefined);
+
+    table.died("c1");
+    assert.deepEqual(removed, []);
+    table.release(caller.slot, false);
+
+    assert.deepEqual(removed, ["c1 broken"]);
+  });
+
+  it("remembers no key that it has nothing of", () => {
+    const { table, launches, ask } = tableOf(100);
+    const { caller } = ask("a");
+    table.launched(launches[0] ?? assert.fail(), "c1");
+    for (let i = 0; i < 10; i++) ask(`busy ${i}`);
+    for (let i = 0; i < 10; i++) ask(`too big ${i}`, 200);
+    assert.ok(caller.slot !== undefined);
+
+    table.release(caller.slot, true);
+    table.gone("c1");
+
+    assert.equal(table.keys, 0);
+  });
+
+  it("closes: a blocked start fails the call that no other container is on its way for", () => {
+    const { table, launches, warm, ask } = tableOf(200);
+    warm("b", "b1");
+    const served = ask("a").caller;
+    const blocked = ask("a").caller;
+
+    table.close();
+    table.launched(launches[0] ?? assert.fail(), "a1");
+
+    assert.equal([served, blocked].filter(({ slot }) => slot !== undefined).length, 1);
+    assert.equal([served, blocked].filter(({ reason }) => reason?.code === "shutting_down").length, 1);
   });
 
   it("closes: idle containers go at once, busy ones when released, new calls are refused", () => {
