@@ -75,7 +75,9 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
       // Those that never finished a handshake have no session to end.
       for (const socket of sockets) socket.destroy();
       // Deno does not show those sockets; the process must not wait for their peers.
-      await Promise.race([closed, pause(systemClock, CLOSE_WITHIN_MS)]);
+      const waited = new AbortController();
+      await Promise.race([closed, pause(systemClock, CLOSE_WITHIN_MS, waited.signal)]);
+      waited.abort();
     },
   };
 }
