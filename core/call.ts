@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import type { OnCancel } from "./function-spec.ts";
+import type { ContainerLimits, OnCancel } from "./function-spec.ts";
 
 declare const brand: unique symbol;
 
@@ -21,7 +21,7 @@ export type ExtensionMap = Readonly<Record<string, string>>;
  * One request to run one function: what overriders see and replace. Immutable: an overrider
  * returns a copy, `{ ...call, memoryMiB: 256 }`.
  */
-export interface Call {
+export interface Call extends ContainerLimits {
   readonly id: CallId;
   readonly type: CallType;
   readonly appId: string;
@@ -29,15 +29,6 @@ export interface Call {
   readonly fnId: string;
   readonly fnName: string;
   readonly image: string;
-  readonly memoryMiB: number;
-  /** Thousandths of a core; 0 sets no quota. */
-  readonly cpuMillis: number;
-  /** Size of `/tmp`; 0 means the runner's default size. */
-  readonly tmpfsMiB: number;
-  /** How long the function may run, once it has a container. */
-  readonly timeoutMs: number;
-  /** How long its container waits for another call. */
-  readonly idleTimeoutMs: number;
   /** App config overlaid by function config: the container's environment. */
   readonly config: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, JsonValue>>;

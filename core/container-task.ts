@@ -1,22 +1,18 @@
 import { createHash } from "node:crypto";
 
 import type { Call, ExtensionMap, JsonValue } from "./call.ts";
+import type { ContainerLimits } from "./function-spec.ts";
 
 /** Where a function finds its socket, inside its container. */
 export const LISTENER = "unix:/tmp/iofs/lsnr.sock";
 
 /** A container to be started: all that drivers and start hooks see, and all of it is in the slot key. */
-export interface ContainerTask {
+export interface ContainerTask extends ContainerLimits {
   readonly appId: string;
   readonly appName: string;
   readonly fnId: string;
   readonly fnName: string;
   readonly image: string;
-  readonly memoryMiB: number;
-  readonly cpuMillis: number;
-  readonly tmpfsMiB: number;
-  readonly timeoutMs: number;
-  readonly idleTimeoutMs: number;
   /** The container's environment: the call's config and the keys of the function contract. */
   readonly env: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, JsonValue>>;

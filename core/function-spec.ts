@@ -3,6 +3,19 @@ import type { JsonValue } from "./call.ts";
 /** What becomes of a container whose client left: killed with the call, or kept once the call ends. */
 export type OnCancel = "kill" | "finish";
 
+/** What a function's containers get, in the units they are booked in. */
+export interface ContainerLimits {
+  readonly memoryMiB: number;
+  /** Thousandths of a core; 0 sets no quota. */
+  readonly cpuMillis: number;
+  /** Size of `/tmp`, whose files count as memory; 0 means the runner's default size. */
+  readonly tmpfsMiB: number;
+  /** How long the function may run a call, once it has a container. */
+  readonly timeoutMs: number;
+  /** How long its container waits for another call. */
+  readonly idleTimeoutMs: number;
+}
+
 export interface AppSpec {
   readonly id: string;
   readonly name: string;
@@ -13,18 +26,11 @@ export interface AppSpec {
 }
 
 /** Everything that is set once per function, whatever stores it. */
-export interface FunctionSpec {
+export interface FunctionSpec extends ContainerLimits {
   readonly id: string;
   readonly appId: string;
   readonly name: string;
   readonly image: string;
-  readonly memoryMiB: number;
-  /** Thousandths of a core; 0 sets no quota. */
-  readonly cpuMillis: number;
-  /** 0 means the runner's default size. */
-  readonly tmpfsMiB: number;
-  readonly timeoutMs: number;
-  readonly idleTimeoutMs: number;
   readonly config: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, JsonValue>>;
   readonly onCancel: OnCancel;
