@@ -8,7 +8,7 @@ import { CallRun, type RunnerOverrider } from "./calls/call-run.ts";
 import type { Driver, DriverHook } from "./driver/driver.ts";
 import { wrapCall, wrapStart } from "./driver/hooks.ts";
 import type { HotFunction } from "./hot/hot-function.ts";
-import { createLaunch, type LaunchLimits } from "./hot/launch.ts";
+import { createLaunch, type FunctionContact, type LaunchLimits } from "./hot/launch.ts";
 import type { SocketDirectories } from "./hot/socket-directory.ts";
 import type { CallPort, OfferedCallHandler } from "./rpc/session.ts";
 import { runnerMetrics } from "./runner-metrics.ts";
@@ -26,6 +26,8 @@ export interface RunnerOptions<Options> {
   /** What containers may book together. */
   readonly resources: Booking;
   readonly directories: SocketDirectories;
+  /** How functions are reached: by their unix sockets, unless told. */
+  readonly contact?: FunctionContact;
   readonly limits: RunnerLimits;
   readonly host: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics };
 }
@@ -78,7 +80,7 @@ const REMOVAL_MS = 30_000;
 const MOST_IDLE_KEYS = 64;
 
 export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
-  const { identity, driver, hooks = [], overriders = [], directories, limits } = options;
+  const { identity, driver, hooks = [], overriders = [], directories, contact, limits } = options;
   const { clock, log, metrics } = options.host;
   const count = runnerMetrics(metrics);
   const resources = new Resources(options.resources);
@@ -97,6 +99,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     directories,
     clock,
     limits,
+    contact,
     start: wrapStart(driver.start, hooks),
   });
 

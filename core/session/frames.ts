@@ -7,6 +7,15 @@ export type CallNumber = number;
 export type Isolation = "none" | "container";
 export type RefusalScope = "this_runner" | "any_runner";
 
+/** What one end of a session keeps for its calls. */
+export interface SessionHoldings {
+  readonly calls: number;
+  /** Bodies that have not been sent to their end. */
+  readonly bodies: number;
+  /** Credit that was given and has not come back. */
+  readonly windowBytes: number;
+}
+
 /** What a runner has free, in the units containers are booked in. */
 export interface Capacity {
   readonly freeMemoryMiB: number;

@@ -95,6 +95,11 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
     this.#lanes.delete(call);
   }
 
+  /** Bodies that have not been sent to their end. */
+  get bodies(): number {
+    return this.#lanes.size;
+  }
+
   get empty(): boolean {
     return this.#control.length === 0 && this.#ring.length === 0;
   }

@@ -4,7 +4,7 @@ import type { Log } from "../../core/log.ts";
 import type { PkiData } from "../../core/pki.ts";
 import type { Capacity } from "../../core/session/frames.ts";
 import { OutgoingCall } from "./outgoing-call.ts";
-import { openLink, type RunnerLink } from "./runner-link.ts";
+import { openLink, type LinkOptions, type RunnerLink } from "./runner-link.ts";
 import type { Offer, Runner, RunnerCall, RunnerStatus } from "./runnerpool.ts";
 
 /**
@@ -23,6 +23,10 @@ export interface MtlsRunnerOptions {
   readonly drainMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** How a connection is made: HTTP/2 over mutual TLS, unless told. */
+  readonly open?: (options: LinkOptions) => Promise<RunnerLink>;
+  /** From 0 to 1: how much of each wait before another dial is left to chance. */
+  readonly jitter?: () => number;
 }
 
 /** A connection, and whether the runner on it takes no more calls. */
@@ -53,7 +57,7 @@ class MtlsRunner implements Runner {
   #disposed = false;
 
   constructor(address: string, certCommonName: string, pki: PkiData, options: MtlsRunnerOptions) {
-    const { gatewayId, version, dialTimeoutMs, clock } = options;
+    const { gatewayId, version, dialTimeoutMs, clock, open = openLink } = options;
     this.address = address;
     this.#options = options;
     this.#down = new CallError("runner_unreachable", `Runner ${address} cannot be reached: not connected yet`);
@@ -64,7 +68,7 @@ class MtlsRunner implements Runner {
       const state = { draining: false };
       const draining = () => (state.draining = true);
       const peer = { address, certCommonName, pki, gatewayId, version, dialTimeoutMs, clock };
-      return { state, link: await openLink({ ...peer, capacity, draining, fault }) };
+      return { state, link: await open({ ...peer, capacity, draining, fault }) };
     };
     this.#keeping = this.#keepConnected();
   }
@@ -122,7 +126,7 @@ class MtlsRunner implements Runner {
   }
 
   async #keepConnected(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, jitter = Math.random } = this.#options;
     const { signal } = this.#closing;
     let retryMs = FIRST_RETRY_MS;
     let first = true;
@@ -147,7 +151,7 @@ class MtlsRunner implements Runner {
       }
       if (signal.aborted) return;
       log.warn("Runner is not connected", { runner: this.address, reason: this.#down.message, retry_ms: retryMs });
-      await pause(clock, retryMs * (0.5 + Math.random()), signal);
+      await pause(clock, retryMs * (0.5 + jitter()), signal);
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
     }
   }

@@ -11,6 +11,7 @@ import {
   type ResponseHead,
   type RunnerFrame,
   type RunnerHello,
+  type SessionHoldings,
 } from "../../core/session/frames.ts";
 import { Outbox } from "../../core/session/outbox.ts";
 import { DEFAULT_WINDOWS, ReceiveWindows, type WindowLimits } from "../../core/session/receive-windows.ts";
@@ -156,6 +157,11 @@ export class GatewaySession {
       }
     }
     return frames;
+  }
+
+  /** What is held for calls: nothing, once all have ended. */
+  get held(): SessionHoldings {
+    return { calls: this.#calls.size, bodies: this.#outbox.bodies, windowBytes: this.#windows.outstandingBytes };
   }
 
   get idle(): boolean {

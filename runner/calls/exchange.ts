@@ -35,7 +35,7 @@ export interface RunningCall {
 
 /** Sends one call to its function, inside the call hooks, and passes the answer on as it comes. */
 export function exchange(options: ExchangeOptions): RunningCall {
-  const { call, hot, wrap } = options;
+  const { call, hot, wrap, clock } = options;
   const answer = new Answer(options);
   const controller = new AbortController();
   const run = wrap((_hotCall, signal) => {
@@ -51,7 +51,7 @@ export function exchange(options: ExchangeOptions): RunningCall {
     containerId: hot.container.id,
   };
   const givenUp = Promise.withResolvers<Ended>();
-  const over = Promise.race([ended(run(hotCall, controller.signal), answer, hot), givenUp.promise]);
+  const over = Promise.race([ended(run(hotCall, controller.signal), answer, hot, clock), givenUp.promise]);
   return {
     over,
     resume: () => answer.resume(),
@@ -59,7 +59,7 @@ export function exchange(options: ExchangeOptions): RunningCall {
       controller.abort(reason);
       answer.abort(reason);
       // A hook that ignores its signal must not hold the call, its slot and the drain.
-      const cancel = options.clock.after(ABORT_GRACE_MS, () => givenUp.resolve({ failure: reason, broken: true }));
+      const cancel = clock.after(ABORT_GRACE_MS, () => givenUp.resolve({ failure: reason, broken: true }));
       void over.then(cancel);
     },
     mute: () => answer.mute(),
@@ -76,7 +76,7 @@ interface Ended {
 const ABORT_GRACE_MS = 500;
 
 /** What a hook says of the call counts, but not of the container: that is for the function's answer to show. */
-async function ended(hooked: Promise<void>, answer: Answer, hot: HotFunction): Promise<Ended> {
+async function ended(hooked: Promise<void>, answer: Answer, hot: HotFunction, clock: Clock): Promise<Ended> {
   let hookError: unknown;
   try {
     await hooked;
@@ -90,7 +90,7 @@ async function ended(hooked: Promise<void>, answer: Answer, hot: HotFunction): P
     return { failure, broken: true };
   }
   if (answer.error !== undefined) {
-    return { failure: await explainBreak(answer.error, hot), broken: answer.error !== answer.harmless };
+    return { failure: await explainBreak(answer.error, hot, clock), broken: answer.error !== answer.harmless };
   }
   if (hookError === undefined) return { failure: undefined, broken: false };
   return { failure: CallError.from(hookError, "hook_failed"), broken: true };

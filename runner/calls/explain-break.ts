@@ -1,19 +1,18 @@
-import { setTimeout as sleep } from "node:timers/promises";
-
 import { CallError } from "../../core/call-error.ts";
+import { pause, type Clock } from "../../core/clock.ts";
 import type { HotFunction } from "../hot/hot-function.ts";
 
 // A broken connection is seen first; Docker tells of the death behind it some 60 ms later.
 const DEATH_NEWS_MS = 1_000;
 
 /** Says why an exchange ended early: the container's death and its cause, or the connection's own trouble. */
-export async function explainBreak(error: unknown, hot: HotFunction): Promise<CallError> {
+export async function explainBreak(error: unknown, hot: HotFunction, clock: Clock): Promise<CallError> {
   if (error instanceof CallError) return error;
   if (errorCode(error) === "UND_ERR_HEADERS_OVERFLOW") return new CallError("function_response_header_too_big");
   const news = new AbortController();
   const exit = await Promise.race([
     hot.container.exited,
-    sleep(DEATH_NEWS_MS, undefined, { signal: news.signal, ref: false }),
+    pause(clock, DEATH_NEWS_MS, news.signal).then(() => undefined),
   ]).finally(() => news.abort());
   const options = { cause: error, stderrTail: hot.container.stderrTail() };
   if (exit?.outOfMemory === true) {

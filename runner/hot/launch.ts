@@ -4,7 +4,7 @@ import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
 import type { Driver, HotContainer, ImageCredentials, Start } from "../driver/driver.ts";
-import { functionClient } from "./function-client.ts";
+import { functionClient, type FunctionClient, type FunctionClientOptions } from "./function-client.ts";
 import { Gate } from "./gate.ts";
 import type { HotFunction } from "./hot-function.ts";
 import type { SocketDirectories } from "./socket-directory.ts";
@@ -17,7 +17,18 @@ export interface LaunchDependencies<Options> {
   readonly directories: SocketDirectories;
   readonly clock: Clock;
   readonly limits: LaunchLimits;
+  /** By their unix sockets, unless told. */
+  readonly contact?: FunctionContact | undefined;
 }
+
+/** How functions are reached. */
+export interface FunctionContact {
+  /** Called before the container's start, with its socket directory. */
+  watch(directory: string): SocketWatch;
+  connect(options: FunctionClientOptions): FunctionClient;
+}
+
+const BY_SOCKET: FunctionContact = { watch: (directory) => watchSocket(directory), connect: functionClient };
 
 export interface LaunchLimits {
   /** Creating and starting a container, hooks included. */
@@ -36,7 +47,7 @@ const ABORT_GRACE_MS = 5_000;
 export type Launch = (task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal) => Promise<HotFunction>;
 
 export function createLaunch<Options>(dependencies: LaunchDependencies<Options>): Launch {
-  const { driver, start, directories, clock, limits } = dependencies;
+  const { driver, start, directories, clock, limits, contact = BY_SOCKET } = dependencies;
   const gate = new Gate(limits.startsAtOnce);
 
   return async (task, credentials, signal) => {
@@ -49,14 +60,14 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
     const id = `kiln-${randomBytes(8).toString("hex")}`;
     const directory = made.use(await directories.create(id));
     // Armed before the start: a function may listen before the start returns.
-    using watch = watchSocket(directory.path);
+    using watch = contact.watch(directory.path);
     const place = { id, socketDirectory: directory.path };
     const starting = start({ task, place, options: driver.options(task, place) }, signal);
     const container = made.use(await inTime(starting, dependencies, signal));
     const started = clock.now();
 
     const socketPath = await listening(container, watch, dependencies, signal);
-    const client = functionClient({ socketPath, maxHeaderBytes: limits.maxHeaderBytes });
+    const client = contact.connect({ socketPath, maxHeaderBytes: limits.maxHeaderBytes });
     made.defer(() => client.close());
     const owned = made.move();
     return {

@@ -6,7 +6,8 @@ import type { Log } from "../../core/log.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import type { Runner } from "../runner.ts";
 import { invokeOnce } from "./invoke.ts";
-import { ProtocolError, RunnerSession } from "./session.ts";
+import { engageGateway } from "./engage-gateway.ts";
+import { ProtocolError, type RunnerSession } from "./session.ts";
 import { fromRequest, toCapacity, toIsolation, toResponse } from "./wire.ts";
 
 /** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
@@ -30,12 +31,7 @@ async function* engage(
 ): AsyncGenerator<pb.EngageResponse> {
   const bell = new Bell();
   let failure: unknown;
-  const session: RunnerSession = new RunnerSession({
-    wake: () => bell.ring(),
-    hello: (gatewayId, version) => log.info("Gateway connected", { gateway: gatewayId, version }),
-    offer: (offered, port) => runner.offer(offered, port),
-  });
-  const leave = runner.observe(session);
+  const { session, leave } = engageGateway(runner, log, () => bell.ring());
   const close = () => session.lost();
   context.signal.addEventListener("abort", close, { once: true });
   const reading = read(requests, session).catch((error: unknown) => {
@@ -43,8 +39,6 @@ async function* engage(
     session.lost();
   });
   try {
-    session.hello(runner.hello());
-    if (runner.status().draining) session.draining();
     while (!session.over) {
       const frames = session.take(MESSAGE_BYTES);
       if (frames.length > 0) yield toResponse(frames);

@@ -10,6 +10,7 @@ import type {
   ResponseHead,
   RunnerFrame,
   RunnerHello,
+  SessionHoldings,
 } from "../../core/session/frames.ts";
 import { OFFER_BODY_BYTES } from "../../core/session/frames.ts";
 import { Outbox } from "../../core/session/outbox.ts";
@@ -99,6 +100,11 @@ export class RunnerSession {
   /** Calls that have not ended. */
   get size(): number {
     return this.#calls.size;
+  }
+
+  /** What is held for calls: nothing, once all have ended. */
+  get held(): SessionHoldings {
+    return { calls: this.#calls.size, bodies: this.#outbox.bodies, windowBytes: this.#windows.outstandingBytes };
   }
 
   get idle(): boolean {
