@@ -1,5 +1,5 @@
 /** A simulation saw what must never happen. */
-export class BrokenPromise extends Error {
+class BrokenPromise extends Error {
   override readonly name = "BrokenPromise";
 }
 

@@ -10,3 +10,19 @@ export { offerTo } from "./offer.ts";
 export type { Outcome, RunningOffer } from "./offer.ts";
 export { processRunner } from "./process-runner.ts";
 export { VirtualClock } from "./virtual-clock.ts";
+
+// A whole fleet in one process and in virtual time.
+export { createFleet } from "../fleet/fleet.ts";
+export type { Fleet, FleetAnswer, FleetNetwork, FleetOptions, FleetRequest } from "../fleet/fleet.ts";
+export type { CutOptions, FrameTamper } from "../fleet/fleet-link.ts";
+export type { FleetRunner } from "../fleet/fleet-runner.ts";
+export type { SimulatedContainer } from "../fleet/simulated-container.ts";
+export { simulatedDocker } from "../fleet/simulated-docker.ts";
+export type { DriverSite, FleetDriver, FleetDriverFactory, SimulatedDockerOptions } from "../fleet/simulated-docker.ts";
+export type {
+  FunctionHandler,
+  SimulatedAnswer,
+  SimulatedFunction,
+  SimulatedRequest,
+  StartPlan,
+} from "../fleet/simulated-function.ts";

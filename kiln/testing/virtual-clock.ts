@@ -50,8 +50,7 @@ export class VirtualClock implements Clock {
    */
   async until<T>(promise: Promise<T>, withinMs = 3_600_000): Promise<T> {
     let settled = false;
-    const done = () => void (settled = true);
-    promise.then(done, done);
+    void promise.catch(() => {}).finally(() => (settled = true));
     const until = this.#nowMs + withinMs;
     await this.settle();
     while (!settled) {

@@ -1,5 +1,5 @@
-import type { Chance } from "../chance.ts";
 import { promised } from "../broken-promise.ts";
+import type { Chance } from "../chance.ts";
 
 const PAPER = new Uint8Array(1 << 20);
 const LONGEST = 12_000;

@@ -7,7 +7,14 @@ import { Body } from "./body.ts";
 import type { SimCall } from "./sim-call.ts";
 
 const OK: Finish = { ok: true, timings: NO_TIMINGS };
-const DIED: Finish = { ok: false, timings: NO_TIMINGS, code: "function_response", message: "", status: undefined, stderrTail: "" };
+const DIED: Finish = {
+  ok: false,
+  timings: NO_TIMINGS,
+  code: "function_response",
+  message: "",
+  status: undefined,
+  stderrTail: "",
+};
 
 /** What a runner makes of one offer: any order of words that its contract allows, chosen by chance. */
 export class RunnerTask implements OfferedCallHandler {
@@ -41,12 +48,16 @@ export class RunnerTask implements OfferedCallHandler {
   }
 
   data(bytes: Uint8Array, end: boolean): void {
-    promised(this.state === "running" || this.state === "waiting", `call ${this.call.name} got a body when it was ${this.state}`);
+    promised(
+      this.state === "running" || this.state === "waiting",
+      `call ${this.call.name} got a body when it was ${this.state}`,
+    );
     promised(!this.#ended, `call ${this.call.name} got a body after its end`);
     this.#receive(bytes);
     this.#unread += bytes.length;
     this.#ended = end;
-    if (end) promised(this.#received === this.call.request.length, `call ${this.call.name} ended without all of its body`);
+    if (end)
+      promised(this.#received === this.call.request.length, `call ${this.call.name} ended without all of its body`);
   }
 
   drained(): void {
@@ -55,7 +66,10 @@ export class RunnerTask implements OfferedCallHandler {
   }
 
   cancel(): void {
-    promised(this.state !== "cancelled" && this.state !== "over", `call ${this.call.name} was cancelled when it was ${this.state}`);
+    promised(
+      this.state !== "cancelled" && this.state !== "over",
+      `call ${this.call.name} was cancelled when it was ${this.state}`,
+    );
     this.state = "cancelled";
     if (this.#chance.happens(0.7)) this.#finish(DIED);
   }

@@ -97,7 +97,12 @@ class SessionWorld {
     if (call.tries >= MOST_TRIES) return call.end();
     if (usable.length === 0) return void this.#again.push(call);
     call.tries += 1;
-    const attempt = new Attempt(call, this.#chance.pick(usable), this.#chance, (refused) => void this.#again.push(refused));
+    const attempt = new Attempt(
+      call,
+      this.#chance.pick(usable),
+      this.#chance,
+      (refused) => void this.#again.push(refused),
+    );
     call.attempt = attempt;
     this.#attempts.push(attempt);
   }
@@ -163,7 +168,7 @@ class SessionWorld {
 
   #settle(): void {
     for (let round = 0; round < SETTLE_ROUNDS; round++) {
-      for (const wire of [...this.#wires]) this.#settleWire(wire);
+      this.#wires.forEach((wire) => this.#settleWire(wire));
       while (this.#again.length > 0 && this.#wires.some(({ usable }) => usable)) this.#offerAgain();
       for (const attempt of this.#attempts) {
         attempt.write(5_000);

@@ -102,7 +102,8 @@ export class Attempt implements OfferHandler {
     this.#says("finish", "open", "pending", "placed");
     this.state = "over";
     const { response } = this.task ?? {};
-    if (finish.ok) promised(response?.received === response?.length, `call ${this.call.name} ended well without all of its answer`);
+    if (finish.ok)
+      promised(response?.received === response?.length, `call ${this.call.name} ended well without all of its answer`);
     this.call.end();
   }
 
@@ -115,7 +116,8 @@ export class Attempt implements OfferHandler {
   write(bytes: number): void {
     const { request } = this.call;
     if (this.state === "over" || this.#ended || this.#full) return;
-    if (request.unsent > 0) this.#full = !this.wire.gateway.write(this.number, request.send(Math.min(bytes, request.unsent)));
+    if (request.unsent > 0)
+      this.#full = !this.wire.gateway.write(this.number, request.send(Math.min(bytes, request.unsent)));
     else this.#end();
   }
 

@@ -39,7 +39,10 @@ export class Wire {
     this.#tamper = tamper;
     const draining = () => void (this.#draining = true);
     this.gateway = new GatewaySession({ wake() {}, hello() {}, capacity() {}, draining }, limits);
-    this.runner = new RunnerSession({ wake() {}, hello() {}, offer: (call, port) => offered(this, call, port) }, limits);
+    this.runner = new RunnerSession(
+      { wake() {}, hello() {}, offer: (call, port) => offered(this, call, port) },
+      limits,
+    );
     this.gateway.hello("gateway", "0");
     this.runner.hello(HELLO);
   }
@@ -118,7 +121,10 @@ export class Wire {
     ] as const) {
       promised(held.calls === 0, `the ${end}'s session keeps ${held.calls} calls that are over`);
       promised(held.windowBytes === 0, `the ${end}'s session lost ${held.windowBytes} bytes of credit`);
-      promised(this.dead || held.bodies === 0, `the ${end}'s session keeps ${held.bodies} bodies of calls that are over`);
+      promised(
+        this.dead || held.bodies === 0,
+        `the ${end}'s session keeps ${held.bodies} bodies of calls that are over`,
+      );
     }
   }
 }

@@ -1,0 +1,76 @@
+import type { FunctionSpec } from "../../../core/function-spec.ts";
+import { promised } from "../broken-promise.ts";
+import type { Chance } from "../chance.ts";
+import type { SimulatedAnswer, SimulatedFunction, SimulatedRequest, StartPlan } from "../simulated-function.ts";
+
+/** What the functions of one life have seen. */
+export interface Seen {
+  /** How often each call reached a function, by its mark. */
+  readonly runs: Map<number, number>;
+}
+
+/** The client says who it is and what it expects in these. */
+export const MARK = "x-mark";
+export const ANSWER_BYTES = "x-answer-bytes";
+
+const SPECS: Readonly<Record<string, Partial<FunctionSpec>>> = {
+  small: { memoryMiB: 64, timeoutMs: 400, idleTimeoutMs: 200 },
+  medium: { memoryMiB: 128, timeoutMs: 800, idleTimeoutMs: 500, onCancel: "finish" },
+  large: { memoryMiB: 250, timeoutMs: 600, idleTimeoutMs: 1_000 },
+  huge: { memoryMiB: 2_000, timeoutMs: 600, idleTimeoutMs: 1_000 },
+};
+
+export const FUNCTION_NAMES: readonly string[] = ["small", "small", "medium", "medium", "large", "large", "huge"];
+
+/** Functions that do whatever functions do: answer, stream, stall, throw, die. */
+export function simFunctions(chance: Chance, seen: Seen): Readonly<Record<string, SimulatedFunction>> {
+  const made = Object.entries(SPECS).map(([name, spec]) => {
+    const handler = (request: SimulatedRequest) => serve(request, chance, seen);
+    return [name, { spec, handler, start: () => startPlan(chance) }] as const;
+  });
+  return Object.fromEntries(made);
+}
+
+function startPlan(chance: Chance): StartPlan {
+  const fate = chance.happens(0.85) ? "listens" : chance.pick(["refused", "exits", "hangs"] as const);
+  return {
+    fate,
+    pullMs: chance.happens(0.8) ? 0 : chance.below(100),
+    startMs: chance.below(60),
+    initMs: chance.below(80),
+    removeMs: chance.below(chance.happens(0.3) ? 600 : 60),
+  };
+}
+
+async function serve(request: SimulatedRequest, chance: Chance, { runs }: Seen): Promise<SimulatedAnswer> {
+  const mark = Number(request.header(MARK));
+  runs.set(mark, (runs.get(mark) ?? 0) + 1);
+  promised(request.container.alive, "a call reached a container that is dead");
+  if (chance.happens(0.3)) await request.sleep(chance.below(200));
+  if (chance.happens(0.03)) return stalled();
+  if (chance.happens(0.05)) request.container.kill({ exitCode: 3, outOfMemory: chance.happens(0.5) });
+  if (chance.happens(0.05)) throw new Error("the function has had enough");
+  if (chance.happens(0.9))
+    for await (const bytes of request.body()) promised(isAll(bytes, mark), "a function got bytes of another call");
+  return { body: answer(request, mark, chance) };
+}
+
+async function* answer(request: SimulatedRequest, mark: number, chance: Chance): AsyncGenerator<Uint8Array> {
+  let left = Number(request.header(ANSWER_BYTES));
+  while (left > 0) {
+    const bytes = Math.min(left, 1 + chance.below(100_000));
+    left -= bytes;
+    yield Buffer.alloc(bytes, mark);
+    if (chance.happens(0.2)) await request.sleep(chance.below(50));
+    if (chance.happens(0.01)) request.container.kill();
+  }
+}
+
+function stalled(): Promise<never> {
+  return new Promise(() => {});
+}
+
+export function isAll(bytes: Uint8Array, mark: number): boolean {
+  // Ends and middle are enough to see a stranger's bytes: pieces are of one call each.
+  return [0, bytes.length >> 1, bytes.length - 1].every((at) => bytes.length === 0 || bytes[at] === mark);
+}
