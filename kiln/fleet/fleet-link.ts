@@ -51,12 +51,8 @@ export class FleetLink implements RunnerLink {
   readonly #closed: () => void;
   #hello: RunnerHello | undefined;
 
-  constructor(
-    runner: Runner,
-    site: LinkSite,
-    { address, gatewayId, version, capacity, draining }: LinkOptions,
-    closed: () => void,
-  ) {
+  constructor(runner: Runner, site: LinkSite, options: LinkOptions, closed: () => void) {
+    const { address, gatewayId, version, capacity, draining } = options;
     this.#site = site;
     this.#address = address;
     this.#runner = runner;
@@ -81,7 +77,11 @@ export class FleetLink implements RunnerLink {
       this.#hello = said;
       this.#greeted.resolve(said);
     };
-    this.session = new GatewaySession({ wake: this.#up.wake, hello, capacity, draining });
+    const fault = (error: unknown) => {
+      site.violated(error);
+      options.fault(error);
+    };
+    this.session = new GatewaySession({ wake: this.#up.wake, hello, capacity, draining, fault });
     this.#engaged = engageGateway(runner, log, this.#down.wake);
     this.session.hello(gatewayId, version);
   }

@@ -163,6 +163,7 @@ function noDirectories(bootId: string): SocketDirectories {
 export const DEFAULT_RESOURCES: Booking = { memoryMiB: 1_024, cpuMillis: 4_000 };
 
 export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
+  startTimeoutMs: 60_000,
   initTimeoutMs: 5_000,
   maxHeaderBytes: 64 * 1024,
   startsAtOnce: 4,

@@ -20,6 +20,7 @@ export class SimulatedContainer implements HotContainer {
   readonly #removeMs: number;
   readonly #removed: () => void;
   #alive = true;
+  #frozen = false;
 
   constructor(
     id: string,
@@ -41,6 +42,20 @@ export class SimulatedContainer implements HotContainer {
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  freeze(): Promise<void> {
+    this.#frozen = true;
+    return Promise.resolve();
+  }
+
+  thaw(): Promise<void> {
+    this.#frozen = false;
+    return Promise.resolve();
   }
 
   /** Resolves once its function listens. */

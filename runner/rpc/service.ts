@@ -5,8 +5,8 @@ import { Bell } from "../../core/bell.ts";
 import type { Log } from "../../core/log.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import type { Runner } from "../runner.ts";
-import { invokeOnce } from "./invoke.ts";
 import { engageGateway } from "./engage-gateway.ts";
+import { invokeOnce } from "./invoke.ts";
 import { ProtocolError, type RunnerSession } from "./session.ts";
 import { fromRequest, toCapacity, toIsolation, toResponse } from "./wire.ts";
 

@@ -38,7 +38,10 @@ export class Wire {
   constructor({ limits, offered, tamper }: WireOptions) {
     this.#tamper = tamper;
     const draining = () => void (this.#draining = true);
-    this.gateway = new GatewaySession({ wake() {}, hello() {}, capacity() {}, draining }, limits);
+    const fault = (error: unknown) => {
+      throw error;
+    };
+    this.gateway = new GatewaySession({ wake() {}, hello() {}, capacity() {}, draining, fault }, limits);
     this.runner = new RunnerSession(
       { wake() {}, hello() {}, offer: (call, port) => offered(this, call, port) },
       limits,

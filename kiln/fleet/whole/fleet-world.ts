@@ -22,7 +22,7 @@ const ARRIVALS_MS = 1_500;
 /** Longer than every timeout of a call together. */
 const PATIENCE_MS = 30_000;
 const LATE_NEWS_MS = 100;
-const LIMITS = { initTimeoutMs: 300, drainMs: 300, startsAtOnce: 2 };
+const LIMITS = { startTimeoutMs: 200, initTimeoutMs: 300, drainMs: 300, startsAtOnce: 2 };
 const GATEWAY_LIMITS = { placerTimeoutMs: 1_000, headroomMs: 2_000, bodyReadTimeoutMs: 2_000 };
 
 /** Lives one seed of a whole fleet through. @throws BrokenPromise, the same each time */

@@ -36,7 +36,7 @@ function startPlan(chance: Chance): StartPlan {
   return {
     fate,
     pullMs: chance.happens(0.8) ? 0 : chance.below(100),
-    startMs: chance.below(60),
+    startMs: chance.below(chance.happens(0.1) ? 500 : 60),
     initMs: chance.below(80),
     removeMs: chance.below(chance.happens(0.3) ? 600 : 60),
   };
@@ -46,6 +46,7 @@ async function serve(request: SimulatedRequest, chance: Chance, { runs }: Seen):
   const mark = Number(request.header(MARK));
   runs.set(mark, (runs.get(mark) ?? 0) + 1);
   promised(request.container.alive, "a call reached a container that is dead");
+  promised(!request.container.frozen, "a call reached a container that is frozen");
   if (chance.happens(0.3)) await request.sleep(chance.below(200));
   if (chance.happens(0.03)) return stalled();
   if (chance.happens(0.05)) request.container.kill({ exitCode: 3, outOfMemory: chance.happens(0.5) });
