@@ -13,6 +13,8 @@ export class SimulatedContainer implements HotContainer {
   readonly exited: Promise<ContainerExit>;
   /** Calls that reached its function, in their order. */
   readonly calls: string[] = [];
+  /** Calls that are open now; more than one would break the function contract. */
+  open = 0;
   readonly #exit = Promise.withResolvers<ContainerExit>();
   readonly #listens = Promise.withResolvers<void>();
   readonly #stderr = new StderrTail();

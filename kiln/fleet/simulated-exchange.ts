@@ -8,7 +8,12 @@ export function simulatedClient(container: SimulatedContainer, handler: Function
   const open = new Set<SimulatedExchange>();
   return {
     send(request, answer) {
-      const exchange = new SimulatedExchange(answer, () => open.delete(exchange));
+      container.open += 1;
+      const ended = () => {
+        container.open -= 1;
+        open.delete(exchange);
+      };
+      const exchange: SimulatedExchange = new SimulatedExchange(answer, ended);
       open.add(exchange);
       void container.exited.then(() => exchange.abort(new Error("other side closed")));
       void exchange.run(requestOf(request, exchange, container, clock), handler);

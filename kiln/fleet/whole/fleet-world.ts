@@ -28,7 +28,7 @@ const GATEWAY_LIMITS = { placerTimeoutMs: 1_000, headroomMs: 2_000, bodyReadTime
 /** Lives one seed of a whole fleet through. @throws BrokenPromise, the same each time */
 export async function simulateFleet(seed: number, faults: FleetFaults = {}): Promise<FleetLife> {
   const chosen = chance(seed);
-  const seen: Seen = { runs: new Map() };
+  const seen: Seen = { runs: new Map(), broken: [] };
   const ends = new Map<string, number>();
   const clock = new VirtualClock();
   const latency = chosen.below(6);
@@ -113,8 +113,9 @@ function befall(
   void runner.drain().then(() => clock.after(mendMs, () => runner.start()));
 }
 
-function checkCalls(clients: readonly SimClient[], { runs }: Seen, ends: ReadonlyMap<string, number>): void {
+function checkCalls(clients: readonly SimClient[], { runs, broken }: Seen, ends: ReadonlyMap<string, number>): void {
   for (const client of clients) promised(client.end !== undefined, `client ${client.mark} is stuck`);
+  promised(broken.length === 0, String(broken[0]));
   for (const [mark, times] of runs) promised(times === 1, `the call of client ${mark} ran ${times} times`);
   for (const [id, times] of ends) promised(times === 1, `call ${id} has ${times} outcomes`);
   promised(ends.size === clients.length, `${clients.length} calls have ${ends.size} outcomes`);

@@ -1,5 +1,4 @@
 import type { FunctionSpec } from "../../../core/function-spec.ts";
-import { promised } from "../broken-promise.ts";
 import type { Chance } from "../chance.ts";
 import type { SimulatedAnswer, SimulatedFunction, SimulatedRequest, StartPlan } from "../simulated-function.ts";
 
@@ -7,6 +6,8 @@ import type { SimulatedAnswer, SimulatedFunction, SimulatedRequest, StartPlan } 
 export interface Seen {
   /** How often each call reached a function, by its mark. */
   readonly runs: Map<number, number>;
+  /** What a function saw that must never be; what it threw would only be a 502. */
+  readonly broken: string[];
 }
 
 /** The client says who it is and what it expects in these. */
@@ -42,17 +43,21 @@ function startPlan(chance: Chance): StartPlan {
   };
 }
 
-async function serve(request: SimulatedRequest, chance: Chance, { runs }: Seen): Promise<SimulatedAnswer> {
+async function serve(request: SimulatedRequest, chance: Chance, { runs, broken }: Seen): Promise<SimulatedAnswer> {
   const mark = Number(request.header(MARK));
   runs.set(mark, (runs.get(mark) ?? 0) + 1);
-  promised(request.container.alive, "a call reached a container that is dead");
-  promised(!request.container.frozen, "a call reached a container that is frozen");
+  const { container } = request;
+  if (container.open > 1) broken.push("two calls run in one container");
+  if (!container.alive || container.frozen) broken.push("a call reached a container that is dead or frozen");
   if (chance.happens(0.3)) await request.sleep(chance.below(200));
   if (chance.happens(0.03)) return stalled();
-  if (chance.happens(0.05)) request.container.kill({ exitCode: 3, outOfMemory: chance.happens(0.5) });
+  if (chance.happens(0.05)) container.kill({ exitCode: 3, outOfMemory: chance.happens(0.5) });
   if (chance.happens(0.05)) throw new Error("the function has had enough");
-  if (chance.happens(0.9))
-    for await (const bytes of request.body()) promised(isAll(bytes, mark), "a function got bytes of another call");
+  if (chance.happens(0.9)) {
+    for await (const bytes of request.body()) {
+      if (!isAll(bytes, mark)) broken.push(`the function of client ${mark} got bytes of another call`);
+    }
+  }
   return { body: answer(request, mark, chance) };
 }
 
