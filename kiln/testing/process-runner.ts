@@ -24,19 +24,23 @@ export interface ProcessRunnerOptions extends Partial<
 > {
   readonly runnerId?: string;
   readonly limits?: Partial<RunnerLimits>;
+  /** By default the examples. */
+  readonly functionsDirectory?: string;
+  readonly log?: Log;
 }
 
 /** A runner of example functions as plain processes, in this process. */
 export async function processRunner(options: ProcessRunnerOptions = {}): Promise<Runner> {
-  const { runnerId = "runner", limits, resources = { memoryMiB: 1_024, cpuMillis: 2_000 }, ...policies } = options;
+  const { runnerId = "runner", limits, resources = { memoryMiB: 1_024, cpuMillis: 2_000 }, ...others } = options;
+  const { functionsDirectory = "examples/functions", log = silentLog, ...policies } = others;
   const bootId = randomBytes(8).toString("hex");
   return createRunner({
     identity: { runnerId, bootId, version: "0" },
-    driver: processDriver({ functionsDirectory: "examples/functions" }),
+    driver: processDriver({ functionsDirectory }),
     resources,
     directories: await socketDirectories({ installation: `testing-${process.pid}`, bootId }),
     limits: { ...LIMITS, ...limits },
-    host: { clock: systemClock, log: silentLog, metrics: createMetrics() },
+    host: { clock: systemClock, log, metrics: createMetrics() },
     ...policies,
   });
 }

@@ -1,0 +1,62 @@
+import { randomBytes } from "node:crypto";
+
+import { systemClock } from "../../core/clock.ts";
+import { silentLog, type Log } from "../../core/log.ts";
+import { createMetrics } from "../../core/metrics.ts";
+import { dockerDriver, type ContainerCreateOptions } from "../../runner/driver/docker/docker-driver.ts";
+import type { Docker } from "../../runner/driver/docker/engine.ts";
+import { createGuard, type Guard } from "../../runner/driver/docker/guard.ts";
+import type { ImageOptions } from "../../runner/driver/docker/images.ts";
+import { socketDirectories } from "../../runner/hot/socket-directory.ts";
+import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
+import { processRunner } from "./process-runner.ts";
+
+export interface SystemRunnerOptions {
+  /** Without it functions are plain processes. */
+  readonly docker?: Docker;
+  /** Start hooks are Docker's; call hooks wrap the calls of plain processes too. */
+  readonly hooks?: RunnerOptions<ContainerCreateOptions>["hooks"];
+  readonly runnerOverriders?: RunnerOptions<ContainerCreateOptions>["overriders"];
+  readonly guard?: Guard;
+  readonly pulls?: ImageOptions;
+  readonly runnerLimits?: Partial<RunnerLimits>;
+  readonly memoryMiB?: number;
+  /** Where plain processes find their functions. */
+  readonly functionsDirectory?: string;
+  readonly log?: Log;
+}
+
+const LIMITS: RunnerLimits = {
+  startTimeoutMs: 30_000,
+  initTimeoutMs: 10_000,
+  maxHeaderBytes: 65_536,
+  startsAtOnce: 4,
+  maxResponseBytes: 0,
+  drainMs: 1_000,
+};
+
+/** One runner of a system, not served yet. */
+export async function systemRunner(runnerId: string, options: SystemRunnerOptions): Promise<Runner> {
+  const { docker, hooks = [], runnerOverriders: overriders = [], log = silentLog, memoryMiB = 2_048 } = options;
+  const resources = { memoryMiB, cpuMillis: 4_000 };
+  const limits = { ...LIMITS, ...options.runnerLimits };
+  if (docker === undefined) {
+    const { functionsDirectory = "examples/functions" } = options;
+    const callHooks = hooks.flatMap(({ call }) => (call === undefined ? [] : [{ call }]));
+    return processRunner({ runnerId, hooks: callHooks, overriders, resources, limits, functionsDirectory, log });
+  }
+  const { guard = createGuard(), pulls = {} } = options;
+  const bootId = randomBytes(8).toString("hex");
+  const id = `testing-${process.pid}`;
+  const installation = { id, runnerId, bootId };
+  return createRunner({
+    identity: { runnerId, bootId, version: "0" },
+    driver: dockerDriver({ docker, guard, clock: systemClock, log, images: pulls, installation }),
+    hooks,
+    overriders,
+    resources,
+    directories: await socketDirectories({ installation: `${id}/${runnerId}`, bootId }),
+    limits,
+    host: { clock: systemClock, log, metrics: createMetrics() },
+  });
+}
