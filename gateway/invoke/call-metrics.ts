@@ -35,7 +35,7 @@ export function callMetrics(metrics: Metrics): CallMetrics {
     if (failure === undefined) return completed;
     if (failure.code === "client_cancel") return canceled;
     if (failure.code === "server_busy") return serverBusy;
-    // A placed call past its deadline is Fn's "reservation failure", a 500.
+    // A detached call past its deadline is Fn's "reservation failure", a 500.
     return failure.status === 504 || failure.code === "reservation_failed" ? timeouts : errors;
   };
 

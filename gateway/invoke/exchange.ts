@@ -5,9 +5,11 @@ import { newCallId, type Call, type CallId } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import type { GatewayEnv } from "../overrider.ts";
+import type { Allowance } from "./allowance.ts";
 import { headerValue, type RawHeaders } from "./call-headers.ts";
 import type { CallMetrics } from "./call-metrics.ts";
 import type { CallOutcome } from "./call-outcome.ts";
+import { CallPhases } from "./call-phases.ts";
 import { IncomingBody, type BodyHolder } from "./incoming-body.ts";
 import type { InvokeLimits } from "./limits.ts";
 import { followClient, nodeBindings, rawHeaders, resetConnection } from "./node-bindings.ts";
@@ -35,6 +37,7 @@ export class Exchange {
   readonly #c: Context<GatewayEnv>;
   readonly #parts: ExchangeParts;
   readonly #startedAt: number;
+  readonly #phases: CallPhases;
   readonly #aborter = new AbortController();
   #unfollow: () => void;
   #cancelDeadline = (): void => {};
@@ -48,6 +51,7 @@ export class Exchange {
     this.#c = c;
     this.#parts = parts;
     this.#startedAt = parts.clock.now();
+    this.#phases = new CallPhases(parts.clock);
     this.headers = rawHeaders(c);
     this.declaredBytes = declaredBytes(c, this.headers);
     const original = c.req.raw;
@@ -74,10 +78,11 @@ export class Exchange {
   }
 
   /** Counts the call and gives it its deadline and the place for its answer. */
-  submit(call: Call, deadline: number): ResponseCollector {
+  submit(call: Call, allowance: Allowance): ResponseCollector {
     const { clock, metrics } = this.#parts;
     const collector = new ResponseCollector({
       detached: call.type === "detached",
+      pending: () => this.#phases.enter("starting a container"),
       placed: () => this.#placed(),
       ended: (failure) => this.#end(failure),
       left: () => this.fail(new CallError("client_cancel")),
@@ -86,8 +91,9 @@ export class Exchange {
     this.#call = call;
     this.#collector = collector;
     this.#state = "queued";
+    this.#phases.enter("looking for a runner");
     metrics.queued();
-    if (deadline !== Infinity) this.#cancelDeadline = clock.after(deadline - clock.now(), () => this.#tooLate());
+    if (allowance.ms !== Infinity) this.#cancelDeadline = clock.after(allowance.ms, () => this.#tooLate(allowance));
     return collector;
   }
 
@@ -131,13 +137,21 @@ export class Exchange {
     this.#aborter.abort(reason);
   }
 
-  #tooLate(): void {
-    this.fail(new CallError(this.#state === "running" ? "reservation_failed" : "server_busy"));
+  #tooLate({ ms, made }: Allowance): void {
+    const why = `the call's deadline of ${ms} ms passed, ${made} (${String(this.#phases)})`;
+    if (this.#call?.type === "detached" && this.#state === "running") {
+      return this.fail(new CallError("reservation_failed", `Could not serve the call within its reservation: ${why}`));
+    }
+    // A runner that has the call ends it for the same reason; which of the two clocks is first must not matter.
+    const taken = this.#state === "running" || this.outcome?.phase !== undefined;
+    if (taken) return this.fail(new CallError("call_timeout", `Timed out: ${why}`));
+    this.fail(new CallError("server_busy", `Timed out - server too busy: ${why}`));
   }
 
   #placed(): void {
     if (this.#state !== "queued") return;
     this.#state = "running";
+    this.#phases.enter("running");
     this.#parts.metrics.running();
   }
 

@@ -8,6 +8,7 @@ import type { ResponseHead } from "../../core/session/frames.ts";
 import type { GatewayEnv } from "../overrider.ts";
 import type { Placer, RunnerCall, RunnerPool } from "../runnerpool/runnerpool.ts";
 import { affinityKey } from "./affinity-key.ts";
+import { allowanceOf } from "./allowance.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { checkCall } from "./check-call.ts";
 import type { Exchange } from "./exchange.ts";
@@ -26,8 +27,9 @@ export function invokeCall(parts: InvokeParts): Handler<GatewayEnv> {
   return async (c) => {
     const exchange = c.get("exchange");
     const call = finalCall(c, exchange);
-    const deadline = parts.clock.now() + allowanceMs(call, parts.limits);
-    const collector = exchange.submit(call, deadline);
+    const allowance = allowanceOf(call, parts.limits);
+    const deadline = parts.clock.now() + allowance.ms;
+    const collector = exchange.submit(call, allowance);
     c.set("outcome", collector.outcome);
 
     await place(call, deadline, exchange, collector, parts);
@@ -43,12 +45,6 @@ function finalCall(c: Context<GatewayEnv>, exchange: Exchange): Call {
   if (missing !== undefined) throw missing;
   if (built !== undefined && call !== built) checkCall(call, built);
   return call;
-}
-
-/** How long the call may take in all: queueing and a cold start burn this, and not the function's own timeout. */
-function allowanceMs({ type, timeoutMs }: Call, limits: InvokeLimits): number {
-  const placerTimeoutMs = type === "detached" ? limits.detachedPlacerTimeoutMs : limits.placerTimeoutMs;
-  return placerTimeoutMs + timeoutMs + limits.headroomMs;
 }
 
 async function place(

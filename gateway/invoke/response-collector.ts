@@ -9,6 +9,8 @@ type Controller = ReadableStreamDefaultController<Uint8Array>;
 export interface CollectorOptions {
   /** Nobody waits for the answer: it is dropped, and `ready` once a runner has the call. */
   readonly detached: boolean;
+  /** A runner starts a container for the call. */
+  pending(): void;
   placed(): void;
   /** The call is over, once. */
   ended(failure: CallError | undefined): void;
@@ -59,6 +61,7 @@ export class ResponseCollector implements ResponseSink {
 
   pending(phase: string): void {
     this.outcome.phase = phase;
+    this.#options.pending();
   }
 
   placed(runner: Runner, detail: { readonly containerId: string; readonly warm: boolean }): void {

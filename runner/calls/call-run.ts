@@ -11,6 +11,7 @@ import type { SlotTable } from "../slots/slot-table.ts";
 import type { Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
 import { BodyInbox } from "./body-inbox.ts";
 import { exchange, type RunningCall } from "./exchange.ts";
+import { timeSpent } from "./time-spent.ts";
 import { validateCall } from "./validate-call.ts";
 
 /** Replaces a call on the runner, before its container is chosen. Not asynchronous: policy that waits is the gateway's. */
@@ -84,7 +85,7 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     if (this.#over) return;
     this.#pending = true;
     this.#port.pending("start");
-    this.#watchDeadline(this.#remainingMs(), () => this.#expire());
+    this.#watchDeadline(this.#remainingMs(), () => this.#fail(this.#late("its container started")));
   }
 
   granted(slot: Slot<HotFunction>): void {
@@ -186,15 +187,15 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
 
   #timedOut(remainingMs: number): CallError {
     const { timeoutMs } = this.#call;
-    const which =
-      timeoutMs <= remainingMs
-        ? `the function ran for its timeout of ${timeoutMs} ms`
-        : `the call's deadline passed after ${Math.round(remainingMs)} ms of running`;
-    return new CallError("call_timeout", `Timed out: ${which}`);
+    if (timeoutMs > remainingMs) return this.#late("it ran");
+    return new CallError("call_timeout", `Timed out: the function's timeout of ${timeoutMs} ms passed`);
   }
 
-  #expire(): void {
-    this.#fail(new CallError("call_timeout", "Timed out: the call's deadline passed while its container started"));
+  /** Its gateway made the deadline, and says of which settings. */
+  #late(doing: string): CallError {
+    const ms = Math.round(this.#offered.remainingMs);
+    const why = `the call's deadline passed, ${ms} ms after this runner got it and while ${doing}`;
+    return new CallError("call_timeout", `Timed out: ${why}`);
   }
 
   #watchDeadline(ms: number, late: () => void): void {
@@ -213,7 +214,9 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   }
 
   #tellFailure({ code, message, status, stderrTail = "" }: CallError): void {
-    this.#port.finish({ ok: false, code, message, status, stderrTail, timings: this.#timings() });
+    const timings = this.#timings();
+    const told = code === "call_timeout" ? `${message} (${timeSpent(timings)})` : message;
+    this.#port.finish({ ok: false, code, message: told, status, stderrTail, timings });
   }
 
   #refuse(reason: CallError, scope: "this_runner" | "any_runner"): void {

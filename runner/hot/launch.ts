@@ -66,7 +66,8 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
     const container = made.use(await inTime(starting, dependencies, signal));
     const started = clock.now();
 
-    const socketPath = await listening(container, watch, dependencies, signal);
+    const before = `${Math.round(pulled - asked)} ms pulling its image, ${Math.round(started - pulled)} ms starting it`;
+    const socketPath = await listening(container, before, watch, dependencies, signal);
     const client = contact.connect({ socketPath, maxHeaderBytes: limits.maxHeaderBytes });
     made.defer(() => client.close());
     const owned = made.move();
@@ -107,13 +108,14 @@ async function inTime<O>(
 /** The function's socket, or why it never came. */
 async function listening<O>(
   container: HotContainer,
+  before: string,
   watch: SocketWatch,
   { clock, limits: { initTimeoutMs } }: LaunchDependencies<O>,
   signal: AbortSignal,
 ): Promise<string> {
   const waiting = new AbortController();
   const giveUp = (reason: Error) => waiting.abort(reason);
-  const cancelTimer = clock.after(initTimeoutMs, () => giveUp(initTimeout(initTimeoutMs, container)));
+  const cancelTimer = clock.after(initTimeoutMs, () => giveUp(initTimeout(initTimeoutMs, before, container)));
   const stopped = () => giveUp(new CallError("shutting_down"));
   if (signal.aborted) stopped();
   signal.addEventListener("abort", stopped, { once: true });
@@ -129,11 +131,10 @@ async function listening<O>(
   }
 }
 
-function initTimeout(initTimeoutMs: number, container: HotContainer): CallError {
+function initTimeout(initTimeoutMs: number, before: string, container: HotContainer): CallError {
   const code = "container_init_timeout";
-  return new CallError(code, `${new CallError(code).message}: no socket ${initTimeoutMs} ms after its start`, {
-    stderrTail: container.stderrTail(),
-  });
+  const why = `no socket ${initTimeoutMs} ms after its start, FN_HOT_START_TIMEOUT_MSECS (before that ${before})`;
+  return new CallError(code, `${new CallError(code).message}: ${why}`, { stderrTail: container.stderrTail() });
 }
 
 function initFailed(exitCode: number, outOfMemory: boolean, container: HotContainer): CallError {

@@ -49,7 +49,7 @@ export class SharedPulls {
   #begin(key: string, image: string, registryToken: string): Pull {
     const stop = new AbortController();
     const cancel = this.#clock.after(this.#timeoutMs, () => {
-      const text = `Image pull timed out: '${image}' was not there after ${this.#timeoutMs} ms`;
+      const text = `Image pull timed out: '${image}' was not there after ${this.#timeoutMs} ms, FN_HOT_PULL_TIMEOUT_MSECS`;
       stop.abort(new CallError("image_pull_timeout", text));
     });
     const done = this.#pullImage(image, registryToken, stop.signal).finally(cancel);

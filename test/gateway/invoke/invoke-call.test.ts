@@ -251,7 +251,7 @@ describe("the deadline of a call", () => {
     assert.equal(runner.offered[0]?.deadline, Infinity);
   });
 
-  it("ends a placed call as Fn's reservation failure, and one that waits as busy", async () => {
+  it("ends a placed call as timed out and one that waits as busy, with its settings and where the time went", async () => {
     const clock = new VirtualClock();
     const placed = gatewayFor(runs(never), { found, limits, clock });
     const waiting = gatewayFor(answers(""), {
@@ -272,9 +272,16 @@ describe("the deadline of a call", () => {
 
     const [ofPlaced, ofWaiting] = await Promise.all(responses);
     assert.ok(ofPlaced !== undefined && ofWaiting !== undefined);
-    assert.equal((await errorBody(ofPlaced)).code, "reservation_failed");
-    assert.equal(ofPlaced.status, 500);
-    assert.equal((await errorBody(ofWaiting)).code, "server_busy");
+    const settings = "FN_PLACER_TIMEOUT_MSECS 1000 + the function's timeout 5000 + FN_EXECUTION_HEADROOM 20";
+    const timedOut = await errorBody(ofPlaced);
+    const busy = await errorBody(ofWaiting);
+    assert.deepEqual([ofPlaced.status, timedOut.code], [504, "call_timeout"]);
+    assert.equal(
+      timedOut.message,
+      `Timed out: the call's deadline of 6020 ms passed, ${settings} (0 ms in middleware, 0 ms looking for a runner, 6020 ms running)`,
+    );
+    assert.deepEqual([ofWaiting.status, busy.code], [503, "server_busy"]);
+    assert.match(busy.message, /\(0 ms in middleware, 6020 ms looking for a runner\)$/);
     assert.equal(placed.runner.signals[0]?.aborted, true);
     assert.match(placed.metrics.render(), /^fn_timeouts 1$/m);
     assert.match(waiting.metrics.render(), /^fn_server_busy 1$/m);
@@ -326,6 +333,18 @@ describe("a detached call", () => {
 
     assert.equal((await errorBody(await unplaced.invoke({ headers }))).code, "image_unknown");
     assert.equal((await gatewayFor(refuses()).invoke({ headers })).status, 503);
+  });
+
+  it("that is still running at its deadline ends as Fn's reservation failure, which only the log hears", async () => {
+    const clock = new VirtualClock();
+    const limits = { detachedPlacerTimeoutMs: 100, headroomMs: 20 };
+    const found = functionFor("hello", { timeoutMs: 5_000 });
+    const { invoke, lines } = gatewayFor(runs(never), { clock, found, limits });
+    assert.equal((await invoke({ headers })).status, 202);
+
+    clock.advance(5_120);
+
+    assert.match(lines.join("\n"), /"code":"reservation_failed".*FN_DETACHED_PLACER_TIMEOUT_MSECS 100/);
   });
 
   it("that fails after it was placed has had its 202", async () => {

@@ -21,6 +21,7 @@ function collectorFor({ detached = false, cuts = true } = {}) {
   const told: string[] = [];
   const collector = new ResponseCollector({
     detached,
+    pending: () => void told.push("pending"),
     placed: () => void told.push("placed"),
     ended: (failure) => void told.push(`ended ${failure?.code ?? "well"}`),
     left: () => void told.push("left"),
