@@ -53,7 +53,7 @@ export function errorBody(failure: CallError, callId: CallId): string | null {
 
 export function errorHeaders(failure: CallError, callId: CallId, own?: Response): Fields {
   const fields: Fields = { "fn-call-id": callId };
-  if (failure.code === "server_busy" || failure.code === "shutting_down") fields["retry-after"] = RETRY_AFTER_SECONDS;
+  if (failure.status === 503 && failure.retryable) fields["retry-after"] = RETRY_AFTER_SECONDS;
   for (const [name, value] of own?.headers ?? []) {
     if (name === "set-cookie") fields[name] = [fields[name] ?? [], value].flat();
     else if (name !== "content-length") fields[name] = value;

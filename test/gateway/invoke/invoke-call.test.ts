@@ -120,6 +120,9 @@ describe("an answer that is an error", () => {
   for (const [code, status, retryAfter] of [
     ["server_busy", 503, "15"],
     ["shutting_down", 503, "15"],
+    ["runner_unreachable", 503, "15"],
+    ["docker_unavailable", 503, "15"],
+    ["runner_unsafe", 503, null],
     ["runner_lost", 502, null],
     ["call_timeout", 504, null],
     ["resource_too_big", 400, null],
