@@ -8,6 +8,7 @@ import type { FunctionLookup } from "./functions/functions.ts";
 import { answerErrors } from "./invoke/answer-error.ts";
 import { beginCall } from "./invoke/begin-call.ts";
 import { callMetrics } from "./invoke/call-metrics.ts";
+import type { Exchange } from "./invoke/exchange.ts";
 import { invokeCall } from "./invoke/invoke-call.ts";
 import { DEFAULT_LIMITS, type InvokeLimits } from "./invoke/limits.ts";
 import type { GatewayEnv, Overrider } from "./overrider.ts";
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   readonly limits?: Partial<InvokeLimits>;
   /** Whether calls can be placed; always, unless told. */
   readonly ready?: () => Readiness;
+  /** Once it is aborted, calls are answered that the gateway shuts down: those that run, and new ones. */
+  readonly stopping?: AbortSignal;
   readonly version?: string;
   readonly instruments?: { readonly clock?: Clock; readonly log?: Log; readonly metrics?: Metrics };
 }
@@ -42,6 +45,7 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   const { functions, placer, pool, overriders = [], version = "unknown" } = options;
   const { clock = systemClock, log = silentLog, metrics = createMetrics() } = options.instruments ?? {};
   const { ready = () => ({ ready: true, detail: "no check" }) } = options;
+  const { stopping = new AbortController().signal } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
 
   const app = new Hono<GatewayEnv>();
@@ -63,7 +67,12 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
     if (found === undefined) throw new CallError("fn_not_found");
     return found;
   };
-  app.use(INVOKE, beginCall(find, answerError, { limits, clock, log, metrics: callMetrics(metrics) }), ...overriders);
+  const open = new Set<Exchange>();
+  stopping.addEventListener("abort", () => {
+    for (const exchange of open) exchange.fail(new CallError("shutting_down"));
+  });
+  const parts = { limits, clock, log, metrics: callMetrics(metrics), open, stopping };
+  app.use(INVOKE, beginCall(find, answerError, parts), ...overriders);
   app.post(INVOKE, invokeCall({ placer, pool, limits, clock }));
   app.all(INVOKE, notAllowed("POST"));
   app.all(`${INVOKE}/`, withoutSlash);

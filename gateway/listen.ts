@@ -23,6 +23,8 @@ export interface ListenOptions {
   readonly maxHeaderBytes?: number;
   /** How long requests may go on once the listener is disposed. */
   readonly drainTimeoutMs?: number;
+  /** Told when a drain will wait no longer: what still runs is to be answered now, and is then cut. */
+  readonly lastCall?: () => void;
   readonly log?: Log;
 }
 
@@ -36,10 +38,12 @@ export interface Listener extends AsyncDisposable {
 }
 
 const DRAIN_POLL_MS = 25;
+/** What last answers get to leave the process. */
+const LAST_ANSWERS_MS = 1_000;
 
 /** Serves an app over HTTP/1.1. @throws Error naming the address and the setting, if it cannot be bound */
 export async function listen(app: Fetcher, options: ListenOptions): Promise<Listener> {
-  const { maxHeaderBytes = 1_048_576, drainTimeoutMs = 30_000, log = silentLog } = options;
+  const { maxHeaderBytes = 1_048_576, log = silentLog } = options;
   const answer = getRequestListener((request, bindings) => app.fetch(request, bindings as HttpBindings), {
     // HTTP/1.0 clients may send no Host.
     hostname: options.host,
@@ -57,7 +61,7 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
     address: hostAndPort(options.host, port),
     port,
     hurry: () => hurried.abort(),
-    [Symbol.asyncDispose]: () => drain(server, drainTimeoutMs, hurried.signal),
+    [Symbol.asyncDispose]: () => drain(server, options, hurried.signal),
   };
 }
 
@@ -121,7 +125,8 @@ function parserFailure(code: string | undefined, maxHeaderBytes: number): CallEr
   return new CallError("invalid_request", "Request is not HTTP");
 }
 
-async function drain(server: Server, drainTimeoutMs: number, hurried: AbortSignal): Promise<void> {
+async function drain(server: Server, options: ListenOptions, hurried: AbortSignal): Promise<void> {
+  const { drainTimeoutMs = 30_000, lastCall } = options;
   let closed = false;
   const whenClosed = new Promise<void>((resolve) => {
     server.close(() => {
@@ -129,12 +134,19 @@ async function drain(server: Server, drainTimeoutMs: number, hurried: AbortSigna
       resolve();
     });
   });
-  const end = performance.now() + drainTimeoutMs;
   // A kept-alive connection turns idle with its last answer, which nobody tells. And a timer that counts keeps the
   // process from ending before the drain has.
-  while (!closed && performance.now() < end && !hurried.aborted) {
-    server.closeIdleConnections();
-    await sleep(DRAIN_POLL_MS);
+  const wait = async (ms: number, hurried?: AbortSignal) => {
+    const end = performance.now() + ms;
+    while (!closed && performance.now() < end && hurried?.aborted !== true) {
+      server.closeIdleConnections();
+      await sleep(DRAIN_POLL_MS);
+    }
+  };
+  await wait(drainTimeoutMs, hurried);
+  if (!closed && lastCall !== undefined) {
+    lastCall();
+    await wait(LAST_ANSWERS_MS);
   }
   server.closeAllConnections();
   await whenClosed;

@@ -55,6 +55,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     log,
   });
   const pool = made.use(staticPool(addresses, pki, factory));
+  const stopping = new AbortController();
   const app = createGateway({
     functions: lookup,
     placer: placerOf(settings),
@@ -62,6 +63,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     overriders,
     limits: limitsOf(settings),
     ready: () => pool.readiness(),
+    stopping: stopping.signal,
     version: VERSION,
     instruments: { clock: systemClock, log, metrics: createMetrics() },
   });
@@ -70,6 +72,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     port: settings.FN_PORT,
     maxHeaderBytes: settings.FN_MAX_REQUEST_HEADER_SIZE,
     drainTimeoutMs: settings.FN_DRAIN_MSECS,
+    lastCall: () => stopping.abort(),
     log,
   });
   made.use(listener);

@@ -26,6 +26,7 @@ export function beginCall(
     c.set("callId", exchange.callId);
     c.set("exchange", exchange);
     try {
+      if (parts.stopping.aborted) throw new CallError("shutting_down");
       refuseUnseen(exchange, parts.limits.maxRequestBytes);
       giveBodyToMiddleware(c, exchange);
       await findCall(c, exchange, find);

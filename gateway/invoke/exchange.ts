@@ -21,6 +21,10 @@ export interface ExchangeParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: CallMetrics;
+  /** Where those stand that have not ended. */
+  readonly open: Set<Exchange>;
+  /** Aborted once the gateway wants them to end. */
+  readonly stopping: AbortSignal;
 }
 
 /** One request to run a function, from its id to its end, which comes once. */
@@ -62,6 +66,7 @@ export class Exchange {
     const { limits, clock } = parts;
     this.body = new IncomingBody(holder, { limits, clock, signal: this.signal, failed: (reason) => this.fail(reason) });
     this.#unfollow = followClient(c, () => this.#gone());
+    parts.open.add(this);
   }
 
   /** Aborts when nobody needs the call any more; its reason is a CallError. */
@@ -120,7 +125,9 @@ export class Exchange {
 
   /** The client has its answer, or will have it from the call. */
   answered(): void {
-    if (this.#state === "open") this.#unfollow();
+    if (this.#state !== "open") return;
+    this.#unfollow();
+    this.#parts.open.delete(this);
   }
 
   /** Milliseconds since the request came. */
@@ -162,6 +169,7 @@ export class Exchange {
     this.#failure = failure;
     this.#cancelDeadline();
     this.#unfollow();
+    this.#parts.open.delete(this);
     if (was !== "open") this.#parts.metrics.ended(was, failure);
     this.#report(failure);
   }

@@ -101,6 +101,7 @@ async function startGateway(
   const pool = made.use(listed);
   const { placerTimeoutMs = PLACER_TIMEOUT_MS, detachedPlacerTimeoutMs = PLACER_TIMEOUT_MS } = gatewayLimits;
   const found = new Map(parseFunctions(options.functions, "system.yaml").map((one) => [one.fn.id, one]));
+  const stopping = new AbortController();
   const app = createGateway({
     functions: { find: async (id) => found.get(id) },
     placer: naivePlacer({
@@ -112,9 +113,13 @@ async function startGateway(
     pool: options.pool?.(pool) ?? pool,
     overriders,
     limits: gatewayLimits,
+    stopping: stopping.signal,
     instruments: { log },
   });
-  const listener = made.use(await listen(app, { host: "127.0.0.1", port: 0, drainTimeoutMs: gatewayDrainMs }));
+  const lastCall = () => stopping.abort();
+  const listener = made.use(
+    await listen(app, { host: "127.0.0.1", port: 0, drainTimeoutMs: gatewayDrainMs, lastCall }),
+  );
   const owned = made.move();
   return { url: `http://${listener.address}`, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
