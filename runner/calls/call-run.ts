@@ -130,8 +130,11 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   /** Ends the call wherever it is: the runner goes. */
   end(reason: CallError): void {
     if (this.#over) return;
-    if (this.#running === undefined) this.#fail(reason);
-    else this.#running.abort(reason);
+    if (this.#running !== undefined) return this.#running.abort(reason);
+    if (this.#slot !== undefined) return this.#fail(reason);
+    // It was not accepted, so nothing of it ran: another runner may take it.
+    this.#refuse(reason, "this_runner");
+    this.#release(false);
   }
 
   #slotRequest(): SlotRequest {

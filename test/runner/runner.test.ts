@@ -352,6 +352,18 @@ describe("a runner with policies", () => {
     assert.deepEqual(runner.status().active, 0);
   });
 
+  it("refuses what was still starting when the drain is over, so that another runner may take it", async () => {
+    const runner = await processRunner({ limits: { drainMs: 50 } });
+    const call = callFor("probe", { config: { ENABLE_INIT_DELAY_MSEC: "3000" } });
+    const starting = offerTo(runner, call);
+    await starting.said("pending");
+
+    await runner[Symbol.asyncDispose]();
+
+    const { refused } = await starting.outcome;
+    assert.deepEqual([refused?.reason.code, refused?.scope], ["shutting_down", "this_runner"]);
+  });
+
   it("ends what still runs when the drain is over", async () => {
     const runner = await processRunner({ limits: { drainMs: 50 } });
     const running = offerTo(runner, callFor("probe", control({ sleepTime: 20_000 })));
