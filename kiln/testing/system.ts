@@ -11,7 +11,7 @@ import { naivePlacer } from "../../gateway/runnerpool/naive-placer.ts";
 import type { RunnerPool } from "../../gateway/runnerpool/runnerpool.ts";
 import { staticPool } from "../../gateway/runnerpool/static-pool.ts";
 import type { Runner } from "../../runner/runner.ts";
-import { createAuthority, issue } from "../pki.ts";
+import { createAuthority, issue, type Authority } from "../pki.ts";
 import { served, type ServedRunner } from "./process-runner.ts";
 import { systemRunner, type SystemRunnerOptions } from "./system-runner.ts";
 
@@ -37,6 +37,8 @@ export interface System extends AsyncDisposable {
   readonly runners: readonly Runner[];
   /** The same with their servers: disposing of a server cuts its connections under the calls on them. */
   readonly members: readonly ServedRunner[];
+  /** Who signs the certificates of all of it: other processes may join. */
+  readonly authority: Authority;
   /** Stops the gateway as its main file does, and leaves the runners. */
   stopGateway(): Promise<void>;
   /** Invokes a function and reads the whole answer. */
@@ -84,6 +86,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     url: gateway.url,
     runners: members.map(({ runner }) => runner),
     members,
+    authority,
     async stopGateway() {
       await gateway[Symbol.asyncDispose]();
     },
