@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from "node:fs";
 import { lstat, readlink } from "node:fs/promises";
+import { connect } from "node:net";
 import { basename, join } from "node:path";
 
 import { CallError } from "../../core/call-error.ts";
@@ -64,7 +65,8 @@ async function findSocket(directory: string): Promise<string | undefined> {
   const path = join(directory, SOCKET_NAME);
   const found = await kindOf(path);
   if (found === "nothing") return undefined;
-  if (found === "a socket") return path;
+  // Bound is not yet listening, and a function that makes no link has nothing else to say it with.
+  if (found === "a socket") return (await accepts(path)) ? path : undefined;
   if (found !== "a link") throw unusable(found);
   const target = await readlink(path).catch(() => "");
   const shown = `a link to ${JSON.stringify(target.slice(0, 100))}`;
@@ -73,6 +75,18 @@ async function findSocket(directory: string): Promise<string | undefined> {
   if (linked !== "a socket") throw unusable(`${shown}, and that is ${linked}`);
   // Not the target's path, which the function could make too long to dial.
   return path;
+}
+
+/** Whether somebody listens. All other trouble is for the call to meet, and to tell of. */
+function accepts(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
 
 type Kind = "nothing" | "a socket" | "a link" | "a directory" | "a plain file" | "a special file";

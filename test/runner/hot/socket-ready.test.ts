@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -120,6 +120,24 @@ describe("watchSocket", () => {
     stop.abort(new Error("enough"));
 
     await assert.rejects(ready, /enough/);
+  });
+
+  it("waits for a socket that is bound until somebody listens on it", async () => {
+    const server = createServer();
+    await once(server.listen(at("first.sock")), "listening");
+    // Closing removes the name it was bound to: under another one the socket stays, and nobody listens.
+    await rename(at("first.sock"), at("lsnr.sock"));
+    await new Promise((resolve) => server.close(resolve));
+    using watch = watchSocket(directory);
+    let listens = false;
+    const ready = watch.ready(AbortSignal.timeout(5_000)).then((path) => [path, listens]);
+    await sleep(100);
+
+    await rm(at("lsnr.sock"));
+    listens = true;
+    await listen("lsnr.sock");
+
+    assert.deepEqual(await ready, [at("lsnr.sock"), true]);
   });
 
   it("rejects at once with the reason of a signal that is aborted already", async () => {
