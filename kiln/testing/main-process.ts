@@ -34,8 +34,8 @@ export function gatewayProcess(
 }
 
 /** A runner process of its own, with functions as plain processes. */
-export function runnerProcess(authority: Authority, name: string): Promise<MainProcess> {
-  return mainProcess("runner", { authority, name, env: { FN_GRPC_PORT: "0", FN_DRIVER: "process" } });
+export function runnerProcess(authority: Authority, name: string, port = "0"): Promise<MainProcess> {
+  return mainProcess("runner", { authority, name, env: { FN_GRPC_PORT: port, FN_DRIVER: "process" } });
 }
 
 async function mainProcess(role: "gateway" | "runner", options: MainProcessOptions): Promise<MainProcess> {

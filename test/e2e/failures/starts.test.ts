@@ -86,7 +86,8 @@ const STARTS: readonly Row[] = [
       status: 504,
       code: "container_init_timeout",
       component: "function",
-      message: /: no socket 1500 ms after its start, FN_HOT_START_TIMEOUT_MSECS \(before that \d+ ms pulling.*\d+ ms starting it\)$/,
+      message:
+        /: no socket 1500 ms after its start, FN_HOT_START_TIMEOUT_MSECS \(before that \d+ ms pulling.*\d+ ms starting it\)$/,
     },
     alsoInDocker: true,
   },
@@ -139,7 +140,10 @@ for (const { driver, docker, skip } of DRIVERS) {
 
 describe("an image that cannot be used (runner reference 2.14)", { skip, timeout: 60_000 }, () => {
   /** Calls a function of one image on a fresh system. */
-  async function callImage(image: string, hooks: readonly DriverHook<ContainerCreateOptions>[] = []): Promise<Response> {
+  async function callImage(
+    image: string,
+    hooks: readonly DriverHook<ContainerCreateOptions>[] = [],
+  ): Promise<Response> {
     await using system = await startSystem({
       docker: engine,
       images: ["probe"],
@@ -193,7 +197,12 @@ describe("an image that cannot be used (runner reference 2.14)", { skip, timeout
 
     const response = await callImage(image);
 
-    await assertFailure(response, { status: 400, code: "image_has_volume", component: "function", message: /\/cellar/ });
+    await assertFailure(response, {
+      status: 400,
+      code: "image_has_volume",
+      component: "function",
+      message: /\/cellar/,
+    });
   });
 
   it("image whose command cannot be run: 502 container_init_failed", async (t) => {
@@ -248,6 +257,11 @@ describe("an image that cannot be used (runner reference 2.14)", { skip, timeout
 
     const response = await callImage("kiln-example-probe:latest", [contradiction]);
 
-    await assertFailure(response, { status: 500, code: "runner_internal", component: "runner", message: /Conflicting options/ });
+    await assertFailure(response, {
+      status: 500,
+      code: "runner_internal",
+      component: "runner",
+      message: /Conflicting options/,
+    });
   });
 });
