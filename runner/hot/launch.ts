@@ -92,7 +92,7 @@ async function inTime<O>(
     late.reject(reason);
     void starting.then((container) => container[Symbol.asyncDispose]()).catch(() => {});
   };
-  const text = `Container did not start in ${startTimeoutMs} ms: a driver hook or the driver still works on it`;
+  const text = `Container did not start in ${startTimeoutMs} ms, FN_CREATE_TIMEOUT_MSECS: a driver hook or the driver still works on it`;
   const cancelTimer = clock.after(startTimeoutMs, () => giveUp(new CallError("container_start_timeout", text)));
   const stopped = () => clock.after(ABORT_GRACE_MS, () => giveUp(new CallError("shutting_down")));
   if (signal.aborted) stopped();
