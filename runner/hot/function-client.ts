@@ -1,8 +1,9 @@
 import type { Readable } from "node:stream";
 
-import { Client, type Dispatcher } from "undici";
+import { buildConnector, Client, type Dispatcher } from "undici";
 
 import type { HeaderList } from "../../core/call.ts";
+import { lookAt } from "./socket-ready.ts";
 
 export interface FunctionRequest {
   readonly headers: HeaderList;
@@ -40,7 +41,7 @@ const IDLE_CONNECTION_MS = 1_000;
 
 export function functionClient({ socketPath, maxHeaderBytes }: FunctionClientOptions): FunctionClient {
   const client = new Client("http://localhost", {
-    socketPath,
+    connect: dialler(socketPath),
     pipelining: 1,
     keepAliveTimeout: IDLE_CONNECTION_MS,
     keepAliveMaxTimeout: IDLE_CONNECTION_MS,
@@ -56,6 +57,17 @@ export function functionClient({ socketPath, maxHeaderBytes }: FunctionClientOpt
       return exchange;
     },
     close: () => client.destroy(),
+  };
+}
+
+/** Looks again before it dials: what was a socket at the start may lead to another's by now. */
+function dialler(socketPath: string): buildConnector.connector {
+  const dial = buildConnector({ socketPath });
+  return (options, done) => {
+    void lookAt(socketPath).then((found) => {
+      if (typeof found !== "object") return dial(options, done);
+      done(new Error(`its socket became ${found.fault}`), null);
+    });
   };
 }
 

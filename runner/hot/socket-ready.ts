@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { lstat, readlink } from "node:fs/promises";
 import { connect } from "node:net";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { CallError } from "../../core/call-error.ts";
 import { type Clock, pause, systemClock } from "../../core/clock.ts";
@@ -56,25 +56,36 @@ function watchDirectory(directory: string, changed: () => void): FSWatcher | und
   }
 }
 
-/**
- * The socket's path, or undefined while nothing is there. The function made what is there, and dialling follows
- * links: only one to a neighbour is let through. Fn's libraries link to a socket that already listens, so a
- * dangling link is a mistake and not a beginning.
- */
+/** The socket's path, or undefined while nothing is there, or nobody listens. */
 async function findSocket(directory: string): Promise<string | undefined> {
   const path = join(directory, SOCKET_NAME);
-  const found = await kindOf(path);
+  const found = await lookAt(path);
   if (found === "nothing") return undefined;
+  if (typeof found === "object") throw unusable(found.fault);
   // Bound is not yet listening, and a function that makes no link has nothing else to say it with.
-  if (found === "a socket") return (await accepts(path)) ? path : undefined;
-  if (found !== "a link") throw unusable(found);
-  const target = await readlink(path).catch(() => "");
-  const shown = `a link to ${JSON.stringify(target.slice(0, 100))}`;
-  if (target === "" || target.includes("/")) throw unusable(shown);
-  const linked = await kindOf(join(directory, target));
-  if (linked !== "a socket") throw unusable(`${shown}, and that is ${linked}`);
+  if (found === "socket") return (await accepts(path)) ? path : undefined;
   // Not the target's path, which the function could make too long to dial.
   return path;
+}
+
+/** What a function put where its socket belongs; a fault is what must not be dialled. */
+export type FoundSocket = "nothing" | "socket" | "link" | { readonly fault: string };
+
+/**
+ * The function made what is there, may change it at any time, and dialling follows links: only one to a neighbour is
+ * let through. Fn's libraries link to a socket that already listens, so a dangling link is a mistake and not a
+ * beginning.
+ */
+export async function lookAt(path: string): Promise<FoundSocket> {
+  const found = await kindOf(path);
+  if (found === "nothing") return "nothing";
+  if (found === "a socket") return "socket";
+  if (found !== "a link") return { fault: found };
+  const target = await readlink(path).catch(() => "");
+  const shown = `a link to ${JSON.stringify(target.slice(0, 100))}`;
+  if (target === "" || target.includes("/")) return { fault: shown };
+  const linked = await kindOf(join(dirname(path), target));
+  return linked === "a socket" ? "link" : { fault: `${shown}, and that is ${linked}` };
 }
 
 /** Whether somebody listens. All other trouble is for the call to meet, and to tell of. */

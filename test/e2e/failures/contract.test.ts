@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -40,6 +42,7 @@ const PROBES = {
   leaving: {},
   closing: {},
   switching: {},
+  "switching-sockets": {},
   deaf: environment({ PROBE_IGNORE_SIGTERM: "1" }),
 } as const;
 
@@ -142,6 +145,20 @@ describe("the contract of the function", { concurrency: 3, timeout: 60_000 }, ()
     assert.equal(first.status, 200, await first.text());
     await sleep(100);
     assert.notEqual(await probeInstance(system, "leaving"), instance);
+  });
+
+  it("a function that leads its runner to another socket after its start is not followed there", async (t) => {
+    const elsewhere = join(await mkdtemp(join(tmpdir(), "kiln-elsewhere-")), "x.sock");
+    const other = createServer((_request, response) => void response.end("cheese of another"));
+    await once(other.listen(elsewhere), "listening");
+    t.after(() => other.close());
+    t.after(() => rm(dirname(elsewhere), { recursive: true }));
+
+    await call("switching-sockets", { relink: elsewhere, closeConnection: true });
+    const response = await call("switching-sockets");
+
+    await assertFailure(response, byFunction("function_response", /its socket became a link to ".*x\.sock"/));
+    assert.equal((await call("switching-sockets")).status, 200, "the next call has a new container");
   });
 
   it("a function that ignores SIGTERM goes with its runner all the same", async () => {
