@@ -63,12 +63,12 @@ export function functionClient({ socketPath, maxHeaderBytes }: FunctionClientOpt
 /** Looks again before it dials: what was a socket at the start may lead to another's by now. */
 function dialler(socketPath: string): buildConnector.connector {
   const dial = buildConnector({ socketPath });
-  return (options, done) => {
-    void lookAt(socketPath).then((found) => {
-      if (typeof found !== "object") return dial(options, done);
-      done(new Error(`its socket became ${found.fault}`), null);
-    });
+  const lookAndDial: (...args: Parameters<typeof dial>) => Promise<void> = async (options, done) => {
+    const found = await lookAt(socketPath);
+    if (typeof found === "object") done(new Error(`its socket became ${found.fault}`), null);
+    else dial(options, done);
   };
+  return (options, done) => void lookAndDial(options, done);
 }
 
 function dispatchOptions({ headers, body }: FunctionRequest): Dispatcher.DispatchOptions {
