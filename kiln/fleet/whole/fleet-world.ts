@@ -21,7 +21,7 @@ export interface FleetLife {
 const ARRIVALS_MS = 1_500;
 /** Longer than every timeout of a call together. */
 const PATIENCE_MS = 30_000;
-const LATE_NEWS_MS = 100;
+const LATE_NEWS_MS = 500;
 const LIMITS = { startTimeoutMs: 200, initTimeoutMs: 300, drainMs: 300, startsAtOnce: 2 };
 const GATEWAY_LIMITS = { placerTimeoutMs: 1_000, headroomMs: 2_000, bodyReadTimeoutMs: 2_000 };
 
@@ -31,7 +31,7 @@ export async function simulateFleet(seed: number, faults: FleetFaults = {}): Pro
   const seen: Seen = { runs: new Map(), broken: [] };
   const ends = new Map<string, number>();
   const clock = new VirtualClock();
-  const latency = chosen.below(6);
+  const latency = chosen.below(chosen.happens(0.5) ? 6 : 120);
   const tamper = faults.tamper?.(chosen);
   const fleet = await createFleet({
     runners: 1 + chosen.below(3),
@@ -51,7 +51,7 @@ export async function simulateFleet(seed: number, faults: FleetFaults = {}): Pro
   checkCalls(clients.all, seen, ends);
   checkFleet(fleet);
   await fleet[Symbol.asyncDispose]();
-  // News of capacity that is late by some milliseconds goes nowhere.
+  // What is still on a line, and late news of capacity, go nowhere.
   await clock.run(LATE_NEWS_MS);
   promised(clock.pending === 0, `${clock.pending} timers are set after the end`);
   return { ends: clients.all.map(({ status, end, endedMs }) => `${status} ${end} at ${endedMs} ms`) };
@@ -65,7 +65,7 @@ interface Arrivals {
 
 function arrivals({ clock, ...rest }: Fleet, chosen: Chance): Arrivals {
   const all = Array.from(
-    { length: 3 + chosen.below(20) },
+    { length: 3 + chosen.below(30) },
     (_, index) => new SimClient(index + 1, { clock, ...rest }, chosen),
   );
   const failures: unknown[] = [];
@@ -84,7 +84,7 @@ function arrivals({ clock, ...rest }: Fleet, chosen: Chance): Arrivals {
 
 /** What befalls machines and cables, and their mending. */
 function trouble({ runners, clock }: Fleet, chosen: Chance): void {
-  const events = chosen.below(6);
+  const events = chosen.below(10);
   for (let i = 0; i < events; i++) {
     const runner = chosen.pick(runners);
     const kind = chosen.below(4);
