@@ -74,6 +74,12 @@ export class SlotTable<C> {
       this.#effects.changed();
       return { kind: "slot", slot: warm };
     }
+    const queue = this.#queues.get(request.key);
+    if (queue !== undefined && queue.starting > queue.waiting.length) {
+      // Its call got another's container meanwhile, so one that is on its way is nobody's.
+      queue.waiting.push(waiter);
+      return { kind: "waiting" };
+    }
     const { booking } = request;
     if (!this.#resources.couldFit(booking)) return refused(tooBig(request, this.#resources));
     if (fits(booking, this.#unpromised()) && this.#resources.book(booking)) {

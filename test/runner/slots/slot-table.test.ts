@@ -108,6 +108,42 @@ describe("SlotTable", () => {
     assert.equal(waitsToo.slot, undefined);
   });
 
+  it("starts none for a call that a container on its way is left over for", () => {
+    const { table, launches, ask } = tableOf(1_000);
+    const busy = ask("a").caller;
+    table.launched(launches.splice(0)[0] ?? assert.fail(), "c1");
+    ask("a");
+    assert.ok(busy.slot !== undefined);
+    table.release(busy.slot, false);
+
+    const { caller, acquired } = ask("a");
+
+    assert.equal(acquired.kind, "waiting");
+    assert.equal(launches.length, 1);
+    table.launched(launches[0] ?? assert.fail(), "c2");
+    assert.equal(caller.slot?.container, "c2");
+  });
+
+  it("keeps a start that waits for room when its call has left and another counts on it", () => {
+    const { table, launches, ask } = tableOf(200);
+    const first = ask("a").caller;
+    table.launched(launches.splice(0)[0] ?? assert.fail(), "c1");
+    const other = ask("b").caller;
+    table.launched(launches.splice(0)[0] ?? assert.fail(), "c2");
+    assert.ok(first.slot !== undefined && other.slot !== undefined);
+    table.release(other.slot, false);
+    const blocked = ask("a").caller;
+    table.release(first.slot, false);
+    assert.equal(blocked.slot?.container, "c1");
+    const counts = ask("a").caller;
+
+    table.leave(request("a", 100).key, blocked);
+    table.gone("c2");
+
+    table.launched(launches[0] ?? assert.fail(), "c3");
+    assert.equal(counts.slot?.container, "c3");
+  });
+
   it("never hands out a container that a call broke", () => {
     const { table, launches, removed, ask, resources } = tableOf(1_000);
     const { caller } = ask("a");
