@@ -1,0 +1,98 @@
+import { globSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import type { Environment } from "../core/config.ts";
+import { ensureDevPki } from "../kiln/dev-pki.ts";
+import { childrenOf } from "./accounts.ts";
+import { startProgram } from "./program.ts";
+
+const root = join(import.meta.dirname, "..");
+
+export interface KilnOptions {
+  /** YAML, as in a functions file. */
+  readonly functions: string;
+  /** Beside what a runner of plain processes needs. */
+  readonly runnerEnv?: Environment;
+  readonly profile: string | undefined;
+  /** Told of each line of the gateway's log, which is then JSON. */
+  readonly onGatewayLine?: (line: string) => void;
+}
+
+/** A gateway and a runner as they are shipped, each a process of its own. */
+export interface KilnSystem extends AsyncDisposable {
+  readonly gatewayPid: number;
+  readonly runnerPid: number;
+  /** `http://host:port` */
+  readonly url: string;
+  /** Certificates of both, by `NAME.crt` and `NAME.key`, and `ca.crt`. */
+  readonly pkiDirectory: string;
+  /** Processes of functions that run now. */
+  functionPids(): readonly number[];
+  /** Sockets of functions that run now. */
+  functionSockets(): readonly string[];
+}
+
+export async function startKiln({
+  functions,
+  runnerEnv = {},
+  profile,
+  onGatewayLine,
+}: KilnOptions): Promise<KilnSystem> {
+  await using made = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "kiln-bench-"));
+  made.defer(() => rm(directory, { recursive: true, force: true }));
+  const pkiDirectory = join(directory, "pki");
+  const pki = await ensureDevPki(pkiDirectory);
+  const functionsFile = join(directory, "functions.yaml");
+  await writeFile(functionsFile, functions);
+  const execArgv = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
+
+  const runner = made.use(
+    await startProgram({
+      main: join(root, "runner/main.ts"),
+      execArgv: named(execArgv, "runner"),
+      env: {
+        FN_GRPC_PORT: "0",
+        FN_DRIVER: "process",
+        FN_PROCESS_FUNCTIONS: join(root, "examples/functions"),
+        FN_IOFS_PATH: directory,
+        ...pkiEnv(pki.runner),
+        ...runnerEnv,
+      },
+    }),
+  );
+  const gateway = made.use(
+    await startProgram({
+      main: join(root, "gateway/main.ts"),
+      execArgv: named(execArgv, "gateway"),
+      env: {
+        FN_PORT: "0",
+        FN_FUNCTIONS_FILE: functionsFile,
+        FN_RUNNER_ADDRESSES: runner.address,
+        ...pkiEnv(pki.gateway),
+        ...(onGatewayLine === undefined ? {} : { FN_LOG_FORMAT: "json" }),
+      },
+      ...(onGatewayLine === undefined ? {} : { onLine: onGatewayLine }),
+    }),
+  );
+  const owned = made.move();
+  return {
+    gatewayPid: gateway.pid,
+    runnerPid: runner.pid,
+    url: `http://${gateway.address}`,
+    pkiDirectory,
+    functionPids: () => childrenOf(runner.pid),
+    functionSockets: () => globSync(join(directory, "kiln-*/kiln-*/lsnr.sock")),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function named(execArgv: readonly string[], name: string): readonly string[] {
+  return execArgv.length === 0 ? [] : [...execArgv, `--cpu-prof-name=${name}.cpuprofile`];
+}
+
+function pkiEnv({ cert, key, ca }: { readonly cert: string; readonly key: string; readonly ca: string }): Environment {
+  return { FN_NODE_CERT: cert, FN_NODE_CERT_KEY: key, FN_NODE_CERT_AUTHORITY: ca };
+}

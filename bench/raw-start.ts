@@ -1,0 +1,86 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { newCallId } from "../core/call.ts";
+import { containerTask } from "../core/container-task.ts";
+import { DEFAULTS } from "../core/function-spec.ts";
+import { containerOptions } from "../runner/driver/docker/container-options.ts";
+import type { Docker } from "../runner/driver/docker/engine.ts";
+import { DEFAULT_SANDBOX } from "../runner/driver/docker/sandbox.ts";
+import { watchSocket } from "../runner/hot/socket-ready.ts";
+import type { ColdStart } from "./cold-start.ts";
+
+const SOCKET_MS = 20_000;
+
+/** Creates and starts the container that Kiln would, calls its function once, and removes it: Docker alone, no Kiln. */
+export async function rawStart(docker: Docker, image: string): Promise<ColdStart> {
+  await using made = new AsyncDisposableStack();
+  const socketDirectory = await mkdtemp(join(tmpdir(), "kiln-bench-raw-"));
+  made.defer(() => rm(socketDirectory, { recursive: true, force: true }));
+  await chmod(socketDirectory, 0o777);
+  using watch = watchSocket(socketDirectory);
+  const options = optionsFor(image, socketDirectory);
+
+  const asked = performance.now();
+  const container = await docker.createContainer(options);
+  made.defer(() => container.remove({ force: true, v: true }) as Promise<void>);
+  const created = performance.now();
+  await container.start();
+  const started = performance.now();
+  const socketPath = await watch.ready(AbortSignal.timeout(SOCKET_MS));
+  const listening = performance.now();
+  await callOnce(socketPath);
+  const answered = performance.now();
+  return {
+    create: created - asked,
+    start: started - created,
+    socket: listening - started,
+    "first byte": answered - listening,
+    total: answered - asked,
+  };
+}
+
+function optionsFor(image: string, socketDirectory: string): ReturnType<typeof containerOptions> {
+  const id = `kiln-bench-${randomBytes(6).toString("hex")}`;
+  const task = containerTask({
+    ...DEFAULTS,
+    id: newCallId(),
+    type: "sync",
+    appId: "bench",
+    appName: "bench",
+    fnId: id,
+    fnName: id,
+    image,
+    memoryMiB: 64,
+    config: {},
+    annotations: {},
+    syslogUrl: "",
+    networkDisabled: false,
+    method: "POST",
+    url: "http://localhost/",
+    headers: [],
+    extensions: {},
+    callExtensions: {},
+    registryToken: "",
+  });
+  const installation = { id, runnerId: id, bootId: id };
+  return containerOptions({
+    task,
+    place: { id, socketDirectory },
+    sandbox: DEFAULT_SANDBOX,
+    installation,
+    network: "",
+  });
+}
+
+function callOnce(socketPath: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path: "/call", method: "POST", agent: false });
+    call.on("error", reject);
+    call.on("response", (response) => response.on("error", reject).on("end", resolve).resume());
+    call.end("{}");
+  });
+}

@@ -1,0 +1,38 @@
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+
+import { pause, systemClock } from "../core/clock.ts";
+import type { Docker } from "../runner/driver/docker/engine.ts";
+
+export interface StartEvents extends AsyncDisposable {
+  /** From the last container's creation to its start, as the daemon tells them. */
+  lastMs(): Promise<number>;
+}
+
+const LATE_MS = 5_000;
+
+/** Listens to what the daemon says of one runner's containers. */
+export async function watchStarts(docker: Docker, runnerId: string): Promise<StartEvents> {
+  const filters = JSON.stringify({ label: [`kiln.runner=${runnerId}`], type: ["container"] });
+  const stream = (await docker.getEvents({ filters })) as Readable;
+  let created = 0;
+  let last: number | undefined;
+  createInterface(stream).on("line", (line) => {
+    const { Action: action, timeNano } = JSON.parse(line) as { readonly Action: string; readonly timeNano: number };
+    if (action === "create") created = timeNano;
+    if (action === "start") last = (timeNano - created) / 1e6;
+  });
+  return {
+    async lastMs() {
+      const end = performance.now() + LATE_MS;
+      while (last === undefined && performance.now() < end) await pause(systemClock, 1);
+      if (last === undefined) throw new Error("Docker told of no container's start");
+      const taken = last;
+      last = undefined;
+      return taken;
+    },
+    async [Symbol.asyncDispose]() {
+      stream.destroy();
+    },
+  };
+}
