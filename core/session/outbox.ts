@@ -11,6 +11,10 @@ import {
 interface Lane<Frame> {
   readonly call: CallNumber;
   chunks: Uint8Array[];
+  /** In all chunks. */
+  bytes: number;
+  /** The writer was told to wait. */
+  full: boolean;
   /** Bytes the other side has room for. */
   credit: number;
   /** What goes after the last byte, once the body has ended. */
@@ -18,6 +22,9 @@ interface Lane<Frame> {
   /** In the ring of lanes that have something to send. */
   queued: boolean;
 }
+
+/** What a call may have queued before its writer is to wait: a small answer is then one write, its end included. */
+const LANE_BYTES = 64 * 1024;
 
 /**
  * What one end of a session has to send: control frames first, then bodies, call by call in turns
@@ -31,7 +38,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   readonly #lanes = new Map<CallNumber, Lane<Frame>>();
   #ring: Lane<Frame>[] = [];
 
-  /** @param drained - told when all that was written for a call has been taken */
+  /** @param drained - told when all that was written for a call has been taken, if its writer waits for it */
   constructor(wake: () => void, drained: (call: CallNumber) => void) {
     this.#wake = wake;
     this.#drained = drained;
@@ -51,7 +58,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   }
 
   open(call: CallNumber, credit: number): void {
-    this.#lanes.set(call, { call, credit, chunks: [], tail: undefined, queued: false });
+    this.#lanes.set(call, { call, credit, chunks: [], bytes: 0, full: false, tail: undefined, queued: false });
   }
 
   credit(call: CallNumber, bytes: number): void {
@@ -66,8 +73,10 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
     const lane = this.#lanes.get(call);
     if (lane === undefined || bytes.length === 0) return true;
     lane.chunks.push(bytes);
+    lane.bytes += bytes.length;
     this.#enqueue(lane);
-    return false;
+    lane.full = lane.bytes >= LANE_BYTES || lane.bytes > lane.credit;
+    return !lane.full;
   }
 
   /** Ends the body; `tail` goes after its last byte, and the lane is closed with it. */
@@ -83,6 +92,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
     const lane = this.#lanes.get(call);
     if (lane === undefined) return;
     lane.chunks = [];
+    lane.bytes = 0;
     this.#enqueue(lane);
   }
 
@@ -139,9 +149,13 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
     if (size === 0) return 0;
     frames.push({ type: "data", call: lane.call, bytes: chunk.subarray(0, size), end: false });
     lane.credit -= size;
+    lane.bytes -= size;
     if (size < chunk.length) lane.chunks[0] = chunk.subarray(size);
     else lane.chunks.shift();
-    if (lane.chunks.length === 0 && lane.tail === undefined) this.#drained(lane.call);
+    if (lane.full && lane.chunks.length === 0 && lane.tail === undefined) {
+      lane.full = false;
+      this.#drained(lane.call);
+    }
     return size;
   }
 

@@ -49,6 +49,34 @@ describe("a session", () => {
     assert.equal(pair.gateway.size + pair.runner.size, 0);
   });
 
+  it("takes a small answer without making its function wait, and a large one a piece at a time", () => {
+    const pair = new SessionPair();
+    offer(pair);
+    pair.toRunner();
+    const { port, heard } = onlyCall(pair);
+    port.accept("c1");
+
+    assert.equal(port.write(new Uint8Array(1_000)), true);
+    pair.toGateway();
+    assert.deepEqual(heard, [], "nobody waited to be told");
+
+    assert.equal(port.write(new Uint8Array(40_000)), true);
+    assert.equal(port.write(new Uint8Array(40_000)), false);
+    pair.toGateway();
+    assert.deepEqual(heard, ["drained"]);
+  });
+
+  it("makes a writer wait that is out of credit, however little it has written", () => {
+    const pair = new SessionPair({ callBytes: 16_384, sessionBytes: 65_536, leastBytes: 16_384 });
+    offer(pair);
+    pair.toRunner();
+    const { port } = onlyCall(pair);
+    port.accept("c1");
+
+    assert.equal(port.write(new Uint8Array(16_000)), true);
+    assert.equal(port.write(new Uint8Array(1_000)), false);
+  });
+
   it("lets a pending call run only after the gateway's start", () => {
     const pair = new SessionPair();
     const { handler } = offer(pair);
