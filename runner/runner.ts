@@ -14,6 +14,7 @@ import type { CallPort, OfferedCallHandler } from "./rpc/session.ts";
 import { runnerMetrics } from "./runner-metrics.ts";
 import { Resources } from "./slots/resources.ts";
 import { SlotTable } from "./slots/slot-table.ts";
+import { TaskCache } from "./slots/task-cache.ts";
 import type { Booking, LaunchTicket } from "./slots/slot.ts";
 
 export interface RunnerOptions<Options> {
@@ -85,6 +86,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   const count = runnerMetrics(metrics);
   const resources = new Resources(options.resources);
   const observers = new Set<RunnerObserver>();
+  const tasks = new TaskCache();
   const active = new Set<CallRun>();
   const leaving = new Set<Promise<void>>();
   const hurrying = new AbortController();
@@ -187,6 +189,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       received += 1;
       const run = new CallRun(offered, port, {
         slots,
+        tasks,
         overriders,
         wrap: (base) => wrapCall(base, hooks),
         clock,

@@ -1,13 +1,13 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Call } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
-import { containerTask, slotKey } from "../../core/container-task.ts";
 import type { ErrorCode } from "../../core/error-codes.ts";
 import type { OfferedCall, Timings } from "../../core/session/frames.ts";
 import type { RunCall } from "../driver/driver.ts";
 import type { HotFunction, LaunchTimings } from "../hot/hot-function.ts";
 import type { CallPort, OfferedCallHandler } from "../rpc/session.ts";
 import type { SlotTable } from "../slots/slot-table.ts";
+import type { TaskCache } from "../slots/task-cache.ts";
 import type { Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
 import { BodyInbox } from "./body-inbox.ts";
 import { exchange, type RunningCall } from "./exchange.ts";
@@ -19,6 +19,7 @@ export type RunnerOverrider = (call: Call) => Call;
 
 export interface CallRunDependencies {
   readonly slots: SlotTable<HotFunction>;
+  readonly tasks: TaskCache;
   readonly overriders: readonly RunnerOverrider[];
   /** Wraps the running of a call in the operator's hooks. */
   readonly wrap: (run: RunCall) => RunCall;
@@ -138,10 +139,10 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   }
 
   #slotRequest(): SlotRequest {
-    const task = containerTask(this.#call);
+    const { task, key } = this.#deps.tasks.of(this.#call, this.#offered.affinityKey);
     return {
       task,
-      key: slotKey(task),
+      key,
       affinityKey: this.#offered.affinityKey,
       // A default tmpfs lies within the memory it is counted in, so it books nothing of its own.
       booking: { memoryMiB: task.memoryMiB + task.tmpfsMiB, cpuMillis: task.cpuMillis },
