@@ -42,6 +42,7 @@ function where(): string {
   return `Machine: ${availableParallelism()} × ${model}, Linux ${release()}, Node ${process.version}; load average at the start ${load}`;
 }
 
-function how({ rounds, seconds }: BenchOptions): string {
+function how({ parts, rounds, seconds }: BenchOptions): string {
+  if (parts.every((part) => part === "gigabyte")) return "One run.";
   return `Median (least..most) of ${rounds} rounds of ${seconds} s, each subject in turn in every round.`;
 }

@@ -31,7 +31,8 @@ export async function startProgram(plan: ProgramPlan): Promise<Program> {
   const { main, args = [], env = {}, execArgv = [], onLine } = plan;
   const child = spawn(process.execPath, [...process.execArgv, ...execArgv, main, ...args], {
     env: { PATH, ...env },
-    stdio: ["ignore", "pipe", onLine === undefined ? "ignore" : "pipe"],
+    // The channel is there to notice our death by.
+    stdio: ["ignore", "pipe", onLine === undefined ? "ignore" : "pipe", "ipc"],
   });
   const exited = once(child, "exit");
   if (onLine !== undefined && child.stderr !== null) createInterface(child.stderr).on("line", onLine);

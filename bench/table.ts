@@ -2,6 +2,7 @@ import { spread } from "./statistics.ts";
 
 export interface Table {
   readonly title: string;
+  /** Empty where there is nothing but the title to say. */
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
@@ -13,6 +14,7 @@ export function shownSpread(values: readonly number[], digits = 0): string {
 }
 
 export function textTable({ title, head, rows }: Table): string {
+  if (head.length === 0) return `${title}\n`;
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length)));
   const line = (row: readonly string[]) =>
     row
@@ -23,6 +25,7 @@ export function textTable({ title, head, rows }: Table): string {
 }
 
 export function markdownTable({ title, head, rows }: Table): string {
+  if (head.length === 0) return `**${title}**\n`;
   const line = (row: readonly string[]) => `| ${row.join(" | ")} |`;
   return [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line), ""].join("\n");
 }

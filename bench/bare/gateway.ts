@@ -72,11 +72,7 @@ app.post("/invoke/:fnId", async (c) => {
   return new Response(answer.body, { status: answer.head.status, headers: fields });
 });
 
-const server = serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) => {
+serve({ fetch: app.fetch, hostname: "127.0.0.1", port: 0 }, ({ port }) => {
   process.stdout.write(`${JSON.stringify({ address: `127.0.0.1:${port}` })}\n`);
 });
-process.on("SIGTERM", () => {
-  session.destroy();
-  server.close();
-  process.exit(0);
-});
+for (const end of ["SIGTERM", "disconnect"]) process.on(end, () => process.exit(0));

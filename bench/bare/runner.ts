@@ -99,4 +99,4 @@ server.listen(0, "127.0.0.1", () => {
   const port = typeof address === "object" && address !== null ? address.port : 0;
   process.stdout.write(`${JSON.stringify({ address: `127.0.0.1:${port}` })}\n`);
 });
-process.on("SIGTERM", () => process.exit(0));
+for (const end of ["SIGTERM", "disconnect"]) process.on(end, () => process.exit(0));
