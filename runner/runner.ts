@@ -14,8 +14,8 @@ import type { CallPort, OfferedCallHandler } from "./rpc/session.ts";
 import { runnerMetrics } from "./runner-metrics.ts";
 import { Resources } from "./slots/resources.ts";
 import { SlotTable } from "./slots/slot-table.ts";
-import { TaskCache } from "./slots/task-cache.ts";
 import type { Booking, LaunchTicket } from "./slots/slot.ts";
+import { TaskCache } from "./slots/task-cache.ts";
 
 export interface RunnerOptions<Options> {
   readonly identity: RunnerIdentity;
