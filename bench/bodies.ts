@@ -53,5 +53,8 @@ function cells(figures: readonly Measurement[], bytes: number): string[] {
     return values.some(Number.isNaN) ? "" : shownSpread(values, bytes < 65_536 ? 0 : 2);
   };
   const megabytesPerSecond = figures.map(({ calls, elapsedMs }) => (calls * bytes) / 1e6 / (elapsedMs / 1_000));
-  return [shownSpread(megabytesPerSecond, 1), ...["gateway", "runner", "function", "load"].map(cpu)];
+  return [
+    shownSpread(megabytesPerSecond, bytes < 65_536 ? 3 : 1),
+    ...["gateway", "runner", "function", "load"].map(cpu),
+  ];
 }
