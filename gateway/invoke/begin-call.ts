@@ -8,6 +8,7 @@ import { buildCall } from "./build-call.ts";
 import { asksForUpgrade } from "./call-headers.ts";
 import { Exchange, type ExchangeParts } from "./exchange.ts";
 import { tooBig } from "./incoming-body.ts";
+import { nodeBindings } from "./node-bindings.ts";
 
 /** Finds the function that a request is for. @throws CallError where there is none */
 export type FindFunction = (c: Context<GatewayEnv>, signal: AbortSignal) => Promise<FoundFunction>;
@@ -37,6 +38,8 @@ export function beginCall(
     }
     exchange.answered();
     parts.metrics.answered(routeOf(c), c.res.status, exchange.failure, exchange.elapsedMs());
+    // The server cuts a connection whose request nobody will read to its end: the client must not reuse it.
+    if (nodeBindings(c).incoming?.complete === false) c.header("Connection", "close");
     if (!c.res.headers.has("fn-call-id")) c.header("Fn-Call-Id", exchange.callId);
   });
 }

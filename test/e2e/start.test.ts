@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { describe, it } from "node:test";
 
 import { dockerOrSkip } from "../../kiln/testing/docker.ts";
+import { eventually } from "../../kiln/testing/eventually.ts";
 import { started, type Started } from "../../kiln/testing/started.ts";
 
 const { engine, skip } = await dockerOrSkip();
@@ -25,7 +26,8 @@ describe("npm start", () => {
     const sentence = kiln.output().split("\n")[0] ?? "";
     assert.match(sentence, /plain processes without isolation, since there is no Docker at \/nonexistent/);
     assert.deepEqual(await hello(kiln.url), { message: "Hello, you" });
-    assert.equal((await kiln.traces()).processes.length, 3, "what started it, the gateway and the runner");
+    // A process that is just being spawned still has its parent's environment.
+    await eventually(async () => assert.equal((await kiln.traces()).processes.length, 3, "start, gateway and runner"));
     assert.equal((await kiln.traces()).sockets.length, 1);
 
     kiln.process.kill("SIGINT");

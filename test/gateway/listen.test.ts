@@ -263,6 +263,16 @@ describe("listen", () => {
     assert.equal(ending, "end");
   });
 
+  it("tells the client that a connection ends with an answer that came before the whole request", async () => {
+    await using gateway = await served(answers("early"));
+
+    const { got } = await exchange(gateway.listener, `${POST}Content-Length: 1000000\r\n\r\n${"x".repeat(70_000)}`);
+
+    assert.match(got, /^HTTP\/1.1 200 /);
+    assert.match(got, /\r\nconnection: close\r\n/i);
+    assert.match(got, /early$/);
+  });
+
   it("spares a connection whose call was given up for middleware's own answer", async () => {
     const endless = runs((sink) => {
       sink.head({ status: 200, headers: [] });
