@@ -5,6 +5,7 @@ import type { Driver } from "../../runner/driver/driver.ts";
 import { type DriverBench, driverBench } from "./driver/driver-bench.ts";
 import type { DriverSubject, DriverTraits } from "./driver/driver-subject.ts";
 import { describeEndings } from "./driver/endings.ts";
+import { describeFreezing } from "./driver/freezing.ts";
 import { describeHooks } from "./driver/hooks.ts";
 import { describeRunning } from "./driver/running.ts";
 import { describeSandbox } from "./driver/sandbox.ts";
@@ -36,6 +37,7 @@ export function describeDriver<Options>(
     describeRunning(subject);
     describeStarts(subject);
     describeEndings(subject);
+    describeFreezing(subject);
     describeHooks(subject);
     if (traits.sandbox) describeSandbox(subject);
   });

@@ -39,13 +39,17 @@ export interface ContainerStart<Options> {
 
 export type Start<Options> = (start: ContainerStart<Options>, signal: AbortSignal) => Promise<HotContainer>;
 
-/** A started container. Disposing it ends it by force and resolves when nothing of it is left. */
+/** A started container. Disposing it, frozen or not, ends it by force and resolves when nothing of it is left. */
 export interface HotContainer extends AsyncDisposable {
   readonly id: string;
   /** Resolves when its process has ended, however that came. */
   readonly exited: Promise<ContainerExit>;
   /** The last lines it wrote to stderr, at most 4 KiB. */
   stderrTail(): string;
+  /** Stops all of it where it stands, until `thaw`. Rejects if that is not sure: it may be frozen or not. */
+  freeze(signal: AbortSignal): Promise<void>;
+  /** Lets it go on, and does nothing to one that runs. If this rejects it must not be used again. */
+  thaw(signal: AbortSignal): Promise<void>;
 }
 
 export interface ContainerExit {

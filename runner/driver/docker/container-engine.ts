@@ -18,6 +18,10 @@ export interface ContainerEngine {
   /** Resolves once the daemon watches for the container's end. */
   watch(id: string, condition: "next-exit" | "not-running", signal: AbortSignal): Promise<ExitWatch>;
   start(id: string): Promise<void>;
+  /** The process id on the daemon's machine of its first process. */
+  pid(id: string): Promise<number>;
+  pause(id: string, signal: AbortSignal): Promise<void>;
+  unpause(id: string, signal: AbortSignal): Promise<void>;
   /** Whether the kernel killed a process of it for its memory; false too for a container that is gone. */
   outOfMemory(id: string): Promise<boolean>;
   /** Resolves when nothing is left of it. False: there was nothing. */
@@ -61,6 +65,23 @@ export function containerEngine(docker: Docker, clock: Clock): ContainerEngine {
     start: (id) =>
       bounded("start the container", async (abortSignal) => {
         await docker.getContainer(id).start({ abortSignal });
+      }),
+
+    pid: (id) =>
+      bounded("inspect the container", async (abortSignal) => {
+        const { State } = await docker.getContainer(id).inspect({ abortSignal });
+        if (State.Pid > 0) return State.Pid;
+        throw new CallError("runner_internal", "Docker says the container is not running");
+      }),
+
+    pause: (id, signal) =>
+      bounded("pause the container", async (timeout) => {
+        await docker.getContainer(id).pause({ abortSignal: AbortSignal.any([signal, timeout]) });
+      }),
+
+    unpause: (id, signal) =>
+      bounded("unpause the container", async (timeout) => {
+        await docker.getContainer(id).unpause({ abortSignal: AbortSignal.any([signal, timeout]) });
       }),
 
     outOfMemory: (id) =>

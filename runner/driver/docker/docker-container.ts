@@ -6,6 +6,7 @@ import type { Log } from "../../../core/log.ts";
 import type { HotContainer } from "../driver.ts";
 import type { ContainerEngine } from "./container-engine.ts";
 import { watchExit } from "./container-exit.ts";
+import type { ContainerFreezer } from "./container-freezer.ts";
 import { readOutput, type OnLine } from "./output.ts";
 import { throwIfAborted, unlessAborted } from "./unless-aborted.ts";
 
@@ -13,6 +14,7 @@ export interface StartDependencies {
   readonly engine: ContainerEngine;
   readonly clock: Clock;
   readonly log: Log;
+  readonly freezer: (id: string) => ContainerFreezer;
   /** Takes what the container writes. Without it its stdout is not read at all. */
   readonly onLine?: OnLine | undefined;
 }
@@ -48,7 +50,8 @@ export async function startContainer(
 }
 
 /** Watches a container that was not started yet: afterwards its end, or what it writes first, could be missed. */
-async function watched(id: string, { engine, clock, onLine }: StartDependencies): Promise<HotContainer> {
+async function watched(id: string, dependencies: StartDependencies): Promise<HotContainer> {
+  const { engine, clock, onLine } = dependencies;
   const leaving = new AbortController();
   const gone = new AbortController();
   const connection = await engine.attach(id, { stdout: onLine !== undefined, stderr: true });
@@ -63,9 +66,11 @@ async function watched(id: string, { engine, clock, onLine }: StartDependencies)
     return exit;
   });
 
+  const freezer = dependencies.freezer(id);
   let removed: Promise<void> | undefined;
   const remove = async () => {
     leaving.abort();
+    await freezer[Symbol.asyncDispose]();
     try {
       await engine.remove(id);
       await settled(exited, clock);
@@ -74,7 +79,14 @@ async function watched(id: string, { engine, clock, onLine }: StartDependencies)
       output.close();
     }
   };
-  return { id, exited, stderrTail: output.stderrTail, [Symbol.asyncDispose]: () => (removed ??= remove()) };
+  return {
+    id,
+    exited,
+    stderrTail: output.stderrTail,
+    freeze: (signal) => freezer.freeze(signal),
+    thaw: (signal) => freezer.thaw(signal),
+    [Symbol.asyncDispose]: () => (removed ??= remove()),
+  };
 }
 
 async function create(options: ContainerCreateOptions, { engine, clock, log }: StartDependencies): Promise<string> {

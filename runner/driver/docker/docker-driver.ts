@@ -5,6 +5,7 @@ import type { Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
 import type { ContainerPlace, Driver, HotContainer } from "../driver.ts";
 import { containerEngine } from "./container-engine.ts";
+import { containerFreezers, type FreezeBy } from "./container-freezer.ts";
 import { containerOptions, type Installation } from "./container-options.ts";
 import { startContainer } from "./docker-container.ts";
 import type { Docker } from "./engine.ts";
@@ -24,6 +25,8 @@ export interface DockerDriverOptions {
   readonly log: Log;
   readonly sandbox?: Partial<Sandbox>;
   readonly images?: ImageOptions;
+  /** By the cgroup's own file unless told otherwise. */
+  readonly freezeBy?: FreezeBy;
   /** Takes what containers write. Without it their stdout is not read at all. */
   readonly onLine?: OnLine;
 }
@@ -33,6 +36,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
   const { docker, installation, guard, clock, log, onLine } = options;
   const sandbox = { ...DEFAULT_SANDBOX, ...options.sandbox };
   const engine = containerEngine(docker, clock);
+  const freezer = containerFreezers({ engine, clock, log }, options.freezeBy ?? "cgroup");
   const images = createImages(docker, clock, options.images);
   const nextNetwork = inTurn(sandbox.networks);
   // What the driver itself asked for: the measure of what hooks may do, out of their reach.
@@ -70,7 +74,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
       if (own === undefined) throw new CallError("hook_failed", "A driver hook passed on another place than its own");
       const checked = guard.check(asked, own);
       const either = AbortSignal.any([signal, closing.signal]);
-      const started = startContainer(checked, { engine, clock, log, onLine }, either).then(track);
+      const started = startContainer(checked, { engine, clock, log, freezer, onLine }, either).then(track);
       starting.add(started);
       return await started.finally(() => starting.delete(started));
     },

@@ -9,6 +9,8 @@ export type EngineStep =
   | "start the container"
   | "wait for the container"
   | "inspect the container"
+  | "pause the container"
+  | "unpause the container"
   | "remove the container"
   | "list the containers";
 

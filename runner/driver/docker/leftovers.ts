@@ -1,6 +1,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
 import { containerEngine } from "./container-engine.ts";
+import { thawAbandoned } from "./container-freezer.ts";
 import { LABELS, type Installation } from "./container-options.ts";
 import { engineCall } from "./engine-call.ts";
 import type { Docker } from "./engine.ts";
@@ -22,12 +23,15 @@ export async function removeLeftovers(
   const engine = containerEngine(docker, clock);
   const left = ours.filter(({ Labels }) => isOlder(Labels, bootId));
   const removed = await Promise.all(
-    left.map(({ Id }) =>
-      engine.remove(Id).catch((error: unknown) => {
+    left.map(async ({ Id }) => {
+      try {
+        await thawAbandoned(Id, engine, clock);
+        return await engine.remove(Id);
+      } catch (error) {
         log.error("Container of an earlier run cannot be removed", { container: Id, error });
         return false;
-      }),
-    ),
+      }
+    }),
   );
   return removed.filter(Boolean).length;
 }

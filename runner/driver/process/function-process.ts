@@ -26,10 +26,17 @@ export async function startProcess(id: string, options: ProcessOptions): Promise
   group.use(endWithRunner(pid));
   group.defer(() => killGroup(pid));
   const exited = untilExited(child, group);
+  // A process that left the group runs on: there is no isolation here in this either.
+  const signalGroup = async (signal: "SIGSTOP" | "SIGCONT") => {
+    if (group.disposed) throw new CallError("container_init_failed", "The function's process has ended");
+    process.kill(-pid, signal);
+  };
   return {
     id,
     exited,
     stderrTail: () => tail.text(),
+    freeze: () => signalGroup("SIGSTOP"),
+    thaw: () => signalGroup("SIGCONT"),
     async [Symbol.asyncDispose]() {
       group.dispose();
       await exited;

@@ -14,6 +14,8 @@ const container: HotContainer = {
   id: "c1",
   exited: new Promise(() => {}),
   stderrTail: () => "",
+  freeze: () => Promise.resolve(),
+  thaw: () => Promise.resolve(),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
