@@ -64,7 +64,7 @@ export function integer(
   { min = 0, max = Number.MAX_SAFE_INTEGER }: { min?: number; max?: number } = {},
 ): Setting<number> {
   return {
-    type: max === Number.MAX_SAFE_INTEGER ? `integer from ${min}` : `integer ${min} to ${max}`,
+    type: integerType(min, max),
     fallback,
     meaning,
     parse(value) {
@@ -73,6 +73,11 @@ export function integer(
       return number;
     },
   };
+}
+
+function integerType(min: number, max: number): string {
+  if (max !== Number.MAX_SAFE_INTEGER) return `integer ${min} to ${max}`;
+  return min === Number.MIN_SAFE_INTEGER ? "integer" : `integer from ${min}`;
 }
 
 /**

@@ -131,6 +131,7 @@ function limitsOf(settings: RunnerSettings): RunnerLimits {
     maxHeaderBytes: settings.FN_MAX_HDR_RESPONSE_SIZE,
     startsAtOnce: settings.FN_MAX_CONCURRENT_STARTS || 2 * availableParallelism(),
     maxResponseBytes: settings.FN_MAX_RESPONSE_SIZE,
+    freezeIdleMs: settings.FN_FREEZE_IDLE_MSECS,
     drainMs: settings.FN_DRAIN_MSECS,
   };
 }

@@ -8,6 +8,8 @@ export interface RunnerMetrics {
   started(timings: LaunchTimings): void;
   startFailed(code: ErrorCode): void;
   removed(why: string): void;
+  froze(ok: boolean): void;
+  thawed(ok: boolean, ms: number): void;
 }
 
 export function runnerMetrics(metrics: Metrics): RunnerMetrics {
@@ -19,6 +21,13 @@ export function runnerMetrics(metrics: Metrics): RunnerMetrics {
     "fn_container_uds_init_latency",
     "From a container's start to its socket, milliseconds",
   );
+  const freezes = metrics.counter("fn_container_freezes", "Idle containers frozen, by outcome");
+  const thaws = metrics.counter("fn_container_thaws", "Containers thawed for a call, by outcome");
+  const thawMs = metrics.histogram(
+    "fn_container_thaw_ms",
+    "What a call waits for its container to thaw, milliseconds",
+    [0.25, 0.5, 1, 2, 5, 10, 25, 50, 100, 500, 5_000],
+  );
   return {
     ended: (outcome) => calls.add(1, { outcome }),
     started(timings) {
@@ -28,5 +37,10 @@ export function runnerMetrics(metrics: Metrics): RunnerMetrics {
     },
     startFailed: (code) => starts.add(1, { outcome: code }),
     removed: (why) => removals.add(1, { why }),
+    froze: (ok) => freezes.add(1, { outcome: ok ? "ok" : "failed" }),
+    thawed(ok, ms) {
+      thaws.add(1, { outcome: ok ? "ok" : "failed" });
+      if (ok) thawMs.observe(ms);
+    },
   };
 }

@@ -7,6 +7,7 @@ import type { Capacity, OfferedCall, RunnerHello } from "../core/session/frames.
 import { CallRun, type RunnerOverrider } from "./calls/call-run.ts";
 import type { Driver, DriverHook } from "./driver/driver.ts";
 import { wrapCall, wrapStart } from "./driver/hooks.ts";
+import { createFreezing } from "./hot/freezing.ts";
 import type { HotFunction } from "./hot/hot-function.ts";
 import { createLaunch, type FunctionContact, type LaunchLimits } from "./hot/launch.ts";
 import type { SocketDirectories } from "./hot/socket-directory.ts";
@@ -43,6 +44,8 @@ export interface RunnerIdentity {
 export interface RunnerLimits extends LaunchLimits {
   /** Largest response body; 0 sets no limit. */
   readonly maxResponseBytes: number;
+  /** How long a container is idle before it is frozen; 0 freezes at once, negative never. */
+  readonly freezeIdleMs: number;
   /** How long running calls may go on once the runner is told to stop. */
   readonly drainMs: number;
 }
@@ -105,6 +108,8 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     start: wrapStart(driver.start, hooks),
   });
 
+  const freezing = createFreezing({ clock, log, count });
+
   const background = (work: Promise<void>) => {
     leaving.add(work);
     void work.finally(() => leaving.delete(work));
@@ -115,9 +120,12 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     {
       launch: (ticket) => background(startFor(ticket)),
       remove: (hot, why) => background(removeHot(hot, why)),
+      freeze: (hot) => background(freezing.freeze(hot).then((ok) => slots.froze(hot, ok))),
+      thaw: (hot) => background(freezing.thaw(hot).then((ok) => slots.thawed(hot, ok))),
       changed: tellCapacity,
     },
     clock,
+    limits.freezeIdleMs,
   );
 
   async function startFor(ticket: LaunchTicket): Promise<void> {

@@ -39,6 +39,13 @@ export const RUNNER_SETTINGS = {
   FN_MAX_CONCURRENT_STARTS: integer(0, "Containers started at the same time; 0 takes twice the cores"),
   FN_MAX_RESPONSE_SIZE: integer(0, "Largest response body, bytes; 0 sets no limit"),
   FN_MAX_HDR_RESPONSE_SIZE: integer(1_048_576, "Largest response headers, bytes", { min: 1_024 }),
+  FN_FREEZE_IDLE_MSECS: integer(
+    50,
+    "How long a container is idle before it is frozen; 0 freezes at once, negative never",
+    {
+      min: Number.MIN_SAFE_INTEGER,
+    },
+  ),
   FN_DRAIN_MSECS: integer(30_000, "How long running calls may go on once the runner is told to stop"),
   FN_IOFS_PATH: text("", "Parent of the containers' socket directories; by default the system's temporary directory"),
   FN_IOFS_DOCKER_PATH: text("", "The same directory as the Docker host sees it, where the runner is in a container"),

@@ -168,5 +168,6 @@ export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
   maxHeaderBytes: 64 * 1024,
   startsAtOnce: 4,
   maxResponseBytes: 0,
+  freezeIdleMs: 50,
   drainMs: 30_000,
 };

@@ -16,6 +16,7 @@ const LIMITS: RunnerLimits = {
   maxHeaderBytes: 64 * 1024,
   startsAtOnce: 4,
   maxResponseBytes: 0,
+  freezeIdleMs: 50,
   drainMs: 1_000,
 };
 

@@ -32,6 +32,7 @@ const LIMITS: RunnerLimits = {
   maxHeaderBytes: 65_536,
   startsAtOnce: 4,
   maxResponseBytes: 0,
+  freezeIdleMs: 50,
   drainMs: 1_000,
 };
 

@@ -84,19 +84,26 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
       return void this.#run();
     }
     if (this.#over) return;
-    this.#pending = true;
-    this.#port.pending("start");
-    this.#watchDeadline(this.#remainingMs(), () => this.#fail(this.#late("its container started")));
+    if (acquired.kind === "waiting") this.waits();
+    const late = () => this.#fail(this.#late(this.#pending ? "its container started" : "its container was thawed"));
+    this.#watchDeadline(this.#remainingMs(), late);
   }
 
   granted(slot: Slot<HotFunction>): void {
     if (this.#over) return this.#deps.slots.release(slot, false);
     this.#cancelTimer();
     this.#hold(slot);
+    // One that was only thawed is as warm as any: nothing was told, so nobody has to let it start.
+    if (!this.#pending) return void this.#run();
     // A gateway that does not say `start` must not keep the container.
     const late = () =>
       this.#fail(new CallError("runner_protocol", `Gateway did not start the call in ${START_WITHIN_MS} ms`));
     this.#watchDeadline(Math.min(START_WITHIN_MS, this.#remainingMs()), late);
+  }
+
+  waits(): void {
+    this.#pending = true;
+    this.#port.pending("start");
   }
 
   failed(reason: CallError): void {

@@ -1,26 +1,13 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
+import { Alarm } from "./alarm.ts";
+import type { Entry, Queue, ThawTicket } from "./entry.ts";
+import { Freezer } from "./freezer.ts";
 import { busy, refused, tooBig } from "./refusals.ts";
 import { fits, minus, plus, type Resources } from "./resources.ts";
 import type { Acquired, Booking, LaunchTicket, Slot, SlotEffects, SlotRequest, SlotWaiter } from "./slot.ts";
-
-interface Entry<C> extends Slot<C> {
-  state: "idle" | "busy" | "leaving";
-  idleSince: number;
-  /** It ended while a call still held it. */
-  dead: boolean;
-}
-
-/** All slots of one key. There are never more calls waiting than containers on their way. */
-interface Queue<C> {
-  /** Last in, first out: the newest is the warmest, and the oldest may leave. */
-  readonly idle: Entry<C>[];
-  /** First come, first served. */
-  readonly waiting: SlotWaiter<C>[];
-  /** Containers on their way, blocked ones included. */
-  starting: number;
-}
+import { victims } from "./victims.ts";
 
 /**
  * Who runs where: hands out idle containers, decides which to start, to evict and to let go.
@@ -36,14 +23,17 @@ export class SlotTable<C> {
   readonly #idle = new Set<Entry<C>>();
   /** Starts that wait for containers to be gone, in their order: what those free is theirs. */
   #blocked: LaunchTicket[] = [];
-  #sweepAt = Infinity;
-  #cancelSweep: () => void = () => {};
+  readonly #freezer: Freezer<C>;
+  readonly #sweeps: Alarm;
   #closed = false;
 
-  constructor(resources: Resources, effects: SlotEffects<C>, clock: Clock) {
+  /** @param freezeIdleMs - how long a container is idle before it is frozen; negative never freezes */
+  constructor(resources: Resources, effects: SlotEffects<C>, clock: Clock, freezeIdleMs: number) {
     this.#resources = resources;
     this.#effects = effects;
     this.#clock = clock;
+    this.#sweeps = new Alarm(clock, () => this.#sweep());
+    this.#freezer = new Freezer({ idle: this.#idle, freezeIdleMs, effects, clock });
   }
 
   /** Containers that exist or are being started. */
@@ -70,8 +60,12 @@ export class SlotTable<C> {
     const warm = this.#queues.get(request.key)?.idle.pop();
     if (warm !== undefined) {
       this.#idle.delete(warm);
-      warm.state = "busy";
       this.#effects.changed();
+      if (warm.ice !== "none") {
+        this.#freezer.thaw(warm, { request, waiter });
+        return { kind: "thawing" };
+      }
+      warm.state = "busy";
       return { kind: "slot", slot: warm };
     }
     const queue = this.#queues.get(request.key);
@@ -94,8 +88,9 @@ export class SlotTable<C> {
     return { kind: "waiting" };
   }
 
-  /** The call no longer waits. A container that was started for it is kept for the next. */
+  /** The call no longer waits. A container that was started or thawed for it is kept for the next. */
   leave(key: SlotKey, waiter: SlotWaiter<C>): void {
+    this.#freezer.leave(waiter);
     const queue = this.#queues.get(key);
     const at = queue?.waiting.indexOf(waiter) ?? -1;
     if (queue === undefined || at < 0) return;
@@ -106,7 +101,8 @@ export class SlotTable<C> {
   launched({ request }: LaunchTicket, container: C): void {
     const queue = this.#queue(request.key);
     queue.starting -= 1;
-    const entry: Entry<C> = { container, request, state: "busy", idleSince: 0, dead: false };
+    const running = { state: "busy", ice: "none", freezable: true, dead: false } as const;
+    const entry: Entry<C> = { container, request, idleSince: 0, ...running };
     this.#entries.set(container, entry);
     this.#free(entry);
   }
@@ -130,12 +126,35 @@ export class SlotTable<C> {
     else this.#free(entry);
   }
 
+  /** A freeze is over. Where it failed the container may be frozen all the same. */
+  froze(container: C, ok: boolean): void {
+    const entry = this.#entries.get(container);
+    if (entry !== undefined) this.#freezer.froze(entry, ok);
+  }
+
+  /** A thaw is over. Where it failed nobody runs in the container, and its call goes on to another. */
+  thawed(container: C, ok: boolean): void {
+    const entry = this.#entries.get(container);
+    if (entry?.state !== "thawing") return;
+    const ticket = this.#freezer.endThaw(entry);
+    if (!ok) {
+      this.#remove(entry, "broken");
+      if (ticket !== undefined) this.#acquireAnother(ticket);
+      return;
+    }
+    entry.ice = "none";
+    entry.state = "busy";
+    if (ticket === undefined) this.#free(entry);
+    else ticket.waiter.granted(entry);
+  }
+
   /** A container ended by itself: at once if idle, after its call if busy. */
   died(container: C): void {
     const entry = this.#entries.get(container);
     if (entry === undefined) return;
     entry.dead = true;
     if (entry.state === "idle") this.#remove(entry, "broken");
+    else if (entry.state === "thawing") this.thawed(container, false);
   }
 
   /** Nothing is left of a container that was removed. */
@@ -151,7 +170,8 @@ export class SlotTable<C> {
   /** Refuses from now on, and lets idle containers go; busy ones go when they are released. */
   close(): void {
     this.#closed = true;
-    this.#cancelSweep();
+    this.#sweeps.off();
+    this.#freezer.close();
     for (const { request } of this.#blocked.splice(0)) this.#queue(request.key).starting -= 1;
     for (const [key, queue] of this.#queues) {
       this.#failSurplus(queue, new CallError("shutting_down"));
@@ -209,10 +229,18 @@ export class SlotTable<C> {
     entry.idleSince = this.#clock.now();
     queue.idle.push(entry);
     this.#idle.add(entry);
-    this.#sweepBy(entry.idleSince + task.idleTimeoutMs);
+    this.#sweeps.by(entry.idleSince + task.idleTimeoutMs);
+    this.#freezer.rests(entry);
     // One that waits for room may take this one's.
     this.#evictForFirst();
     this.#effects.changed();
+  }
+
+  #acquireAnother({ request, waiter }: ThawTicket<C>): void {
+    const acquired = this.acquire(request, waiter);
+    if (acquired.kind === "slot") waiter.granted(acquired.slot);
+    else if (acquired.kind === "waiting") waiter.waits();
+    else if (acquired.kind === "refused") waiter.failed(acquired.reason);
   }
 
   #remove(entry: Entry<C>, why: "idle" | "evicted" | "broken" | "closing"): void {
@@ -238,15 +266,9 @@ export class SlotTable<C> {
     for (const entry of this.#entries.values()) {
       if (entry.state === "leaving") room = plus(room, entry.request.booking);
     }
-    const victims: Entry<C>[] = [];
-    for (const entry of this.#idle) {
-      if (fits(booking, room)) break;
-      victims.push(entry);
-      room = plus(room, entry.request.booking);
-    }
-    if (!fits(booking, room)) return false;
-    for (const victim of victims) this.#remove(victim, "evicted");
-    return true;
+    const leaving = victims(booking, room, this.#idle);
+    for (const victim of leaving ?? []) this.#remove(victim, "evicted");
+    return leaving !== undefined;
   }
 
   #evictForFirst(): void {
@@ -262,20 +284,12 @@ export class SlotTable<C> {
     this.#evictForFirst();
   }
 
-  #sweepBy(when: number): void {
-    if (when >= this.#sweepAt) return;
-    this.#cancelSweep();
-    this.#sweepAt = when;
-    this.#cancelSweep = this.#clock.after(when - this.#clock.now(), () => this.#sweep());
-  }
-
   #sweep(): void {
-    this.#sweepAt = Infinity;
     const now = this.#clock.now();
     for (const entry of this.#idle) {
       const until = entry.idleSince + entry.request.task.idleTimeoutMs;
       if (until <= now) this.#remove(entry, "idle");
-      else this.#sweepBy(until);
+      else this.#sweeps.by(until);
     }
   }
 }

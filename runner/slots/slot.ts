@@ -28,10 +28,12 @@ export interface Slot<Container> {
   readonly request: SlotRequest;
 }
 
-/** A call that waits for a slot. It hears one of the two, once. */
+/** A call that waits for a slot. It hears `granted` or `failed`, once. */
 export interface SlotWaiter<Container> {
   granted(slot: Slot<Container>): void;
   failed(reason: CallError): void;
+  /** The container it was to have could not be thawed: it waits for one to be started instead. */
+  waits(): void;
 }
 
 /** A container to be started, for whoever then waits longest in the queue of its key. */
@@ -41,6 +43,9 @@ export interface LaunchTicket {
 
 export type Acquired<Container> =
   | { readonly kind: "slot"; readonly slot: Slot<Container> }
+  /** An idle container is thawed first: `granted` follows in a moment. */
+  | { readonly kind: "thawing" }
+  /** A container is started first. */
   | { readonly kind: "waiting" }
   | { readonly kind: "refused"; readonly reason: CallError; readonly scope: RefusalScope };
 
@@ -50,6 +55,10 @@ export interface SlotEffects<Container> {
   launch(ticket: LaunchTicket): void;
   /** End a container, and report `gone` when nothing of it is left. */
   remove(container: Container, why: "idle" | "evicted" | "broken" | "closing"): void;
+  /** Freeze an idle container, and report `froze`. */
+  freeze(container: Container): void;
+  /** Thaw a container for a call, and report `thawed`. Never while it is being frozen. */
+  thaw(container: Container): void;
   /** What is free has changed. */
   changed(): void;
 }

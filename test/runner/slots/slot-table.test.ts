@@ -19,6 +19,9 @@ class Caller implements SlotWaiter<string> {
   failed(reason: CallError): void {
     this.reason = reason;
   }
+  waits(): void {
+    assert.fail("nothing is thawed here");
+  }
 }
 
 function tableOf(memoryMiB: number) {
@@ -31,9 +34,12 @@ function tableOf(memoryMiB: number) {
     {
       launch: (ticket) => void launches.push(ticket),
       remove: (container, why) => void removed.push(`${container} ${why}`),
+      freeze: () => assert.fail("nothing is frozen here"),
+      thaw: () => assert.fail("nothing is frozen here"),
       changed() {},
     },
     clock,
+    -1,
   );
   const ask = (name: string, memory = 100) => {
     const caller = new Caller();
