@@ -127,7 +127,7 @@ describe("a runner", async () => {
   });
 
   it("kills the container of a cancelled call, or lets it finish, as the function says", async () => {
-    const killed = offerTo(runner, callFor("probe", { onCancel: "kill", ...control({ sleepTime: 300 }) }));
+    const killed = offerTo(runner, callFor("probe", { onCancel: "kill", ...control({ sleepTime: 5_000 }) }));
     const kept = offerTo(
       runner,
       callFor("probe", { onCancel: "finish", idleTimeoutMs: 29_000, ...control({ sleepTime: 300 }) }),
