@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 
 /** PEM text of one party of mutual TLS. */
@@ -15,12 +15,36 @@ export interface PkiFiles {
   readonly ca: string;
 }
 
+/** Certificates that may be replaced while they are used: whoever opens a connection asks for the current ones. */
+export interface PkiSource {
+  readonly current: PkiData;
+  /** Calls `changed` after every replacement; returns the unsubscriber. */
+  onChange(changed: () => void): () => void;
+}
+
+/** What never changes, as a source; a source as it is. */
+export function pkiSource(pki: PkiData | PkiSource): PkiSource {
+  return "current" in pki ? pki : { current: pki, onChange: () => () => {} };
+}
+
 /** Reads the three files and checks that they belong together. @throws Error naming the file at fault */
 export async function loadPki(files: PkiFiles): Promise<PkiData> {
   const [cert, key, ca] = await Promise.all([read(files.cert), read(files.key), read(files.ca)]);
-  parseCertificate(cert, files.cert);
-  parseCertificate(ca, files.ca);
+  const own = parseCertificate(cert, files.cert);
+  const authorities = pemCertificates(ca);
+  if (authorities.length === 0) throw new Error(`Cannot use "${files.ca}": expected a PEM certificate`);
+  for (const authority of authorities) parseCertificate(authority, files.ca);
+  if (!isKeyOf(own, key)) throw new Error(`Cannot use "${files.key}": it is not the key of "${files.cert}"`);
   return { cert, key, ca };
+}
+
+/** Whether the PEM text is the private key of the certificate. */
+export function isKeyOf(certificate: X509Certificate, key: string): boolean {
+  try {
+    return certificate.checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -36,6 +60,11 @@ export function certificateNames(certificate: X509Certificate): readonly string[
   }
   const commonName = /^CN=(.+)$/m.exec(certificate.subject)?.[1];
   return commonName === undefined ? [] : [commonName];
+}
+
+/** The certificates of a bundle, one PEM text each. */
+export function pemCertificates(bundle: string): readonly string[] {
+  return bundle.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
 }
 
 async function read(path: string): Promise<string> {

@@ -3,8 +3,9 @@ import process from "node:process";
 
 import { systemClock } from "../core/clock.ts";
 import type { Settings } from "../core/config.ts";
+import type { Log } from "../core/log.ts";
 import { createMetrics } from "../core/metrics.ts";
-import { loadPki } from "../core/pki.ts";
+import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
 import { VERSION } from "../core/version.ts";
@@ -37,11 +38,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   const { settings, options, log } = input;
   await using made = new AsyncDisposableStack();
   const overriders = await loadOverriders(options.overriders);
-  const pki = await loadPki({
-    cert: settings.FN_NODE_CERT,
-    key: settings.FN_NODE_CERT_KEY,
-    ca: settings.FN_NODE_CERT_AUTHORITY,
-  });
+  const pki = made.use(await followPki(settings, log));
   const lookup = made.use(await functionsFile(settings.FN_FUNCTIONS_FILE, { log }));
   const addresses = settings.FN_RUNNER_ADDRESSES.map((text) => parseRunnerAddress(text, settings.FN_RUNNER_CERT_NAME));
   const factory = mtlsRunnerFactory({
@@ -50,6 +47,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     // Who can reach the gateway could run code beside everything else that this machine holds.
     allowNoIsolation: isLoopback(settings.FN_BIND),
     dialTimeoutMs: settings.FN_DIAL_TIMEOUT_MSECS,
+    ping: { everyMs: settings.FN_PING_MSECS, timeoutMs: settings.FN_PING_TIMEOUT_MSECS },
     drainMs: settings.FN_DRAIN_MSECS,
     clock: systemClock,
     log,
@@ -83,6 +81,11 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     hurry: () => listener.hurry(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function followPki(settings: GatewaySettings, log: Log): Promise<WatchedPki> {
+  const { FN_NODE_CERT: cert, FN_NODE_CERT_KEY: key, FN_NODE_CERT_AUTHORITY: ca } = settings;
+  return watchPki({ cert, key, ca }, { log });
 }
 
 async function loadOverriders(path: string | undefined): Promise<readonly Overrider[]> {

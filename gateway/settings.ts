@@ -7,7 +7,10 @@ export const GATEWAY_SETTINGS = {
   FN_GATEWAY_ID: text("", "Name of this gateway in runners' logs; by default the host's name"),
   FN_RUNNER_ADDRESSES: words([], "Runners, each host:port or name=host:port where its certificate has another name"),
   FN_RUNNER_CERT_NAME: text("kiln-runner", "Name that runners' certificates must carry where the address gives none"),
-  FN_NODE_CERT: text("", "PEM file of this gateway's certificate"),
+  FN_NODE_CERT: text(
+    "",
+    "PEM file of this gateway's certificate; replaced files take effect at once, open connections stay",
+  ),
   FN_NODE_CERT_KEY: text("", "PEM file of its key"),
   FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose runners are believed"),
   FN_FUNCTIONS_FILE: text("functions.yaml", "YAML file of apps and functions; changes to it take effect at once"),
@@ -28,6 +31,8 @@ export const GATEWAY_SETTINGS = {
   ),
   FN_MAX_REQUEST_HEADER_SIZE: integer(1_048_576, "Largest request headers, bytes", { min: 1_024 }),
   FN_DIAL_TIMEOUT_MSECS: integer(1_000, "Longest wait for a runner's first answer", { min: 1 }),
+  FN_PING_MSECS: integer(10_000, "Time between two pings of a runner", { min: 1 }),
+  FN_PING_TIMEOUT_MSECS: integer(5_000, "Longest wait for a ping's answer, then the runner is gone", { min: 1 }),
   FN_PLACER_TIMEOUT_MSECS: integer(30_000, "How long a call may look for a runner", { min: 1 }),
   FN_DETACHED_PLACER_TIMEOUT_MSECS: integer(30_000, "The same for detached calls", { min: 1 }),
   FN_PLACER_RETRY_MSECS: integer(

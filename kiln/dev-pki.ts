@@ -62,7 +62,7 @@ async function faultOf(directory: string, names: Record<Role, string>, nowMs: nu
   if (fault !== undefined) return `ca.crt ${fault}`;
   for (const role of ROLES) {
     const pki = await loadPki(pkiFiles(directory, role)).catch(() => undefined);
-    const roleFault = pki === undefined ? "cannot be read" : certificateFault(pki, nowMs, names[role]);
+    const roleFault = pki === undefined ? "or its key cannot be used" : certificateFault(pki, nowMs, names[role]);
     if (roleFault !== undefined) return `${role}.crt ${roleFault}`;
   }
   return undefined;

@@ -2,9 +2,9 @@ import { X509Certificate } from "node:crypto";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { certificateNames, type PkiData, type PkiFiles } from "../core/pki.ts";
+import { certificateNames, isKeyOf, type PkiData, type PkiFiles } from "../core/pki.ts";
 import { readIfThere } from "./file-errors.ts";
-import { type Authority, isKeyOf } from "./pki.ts";
+import type { Authority } from "./pki.ts";
 
 const DAY_MS = 86_400_000;
 

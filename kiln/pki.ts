@@ -4,7 +4,7 @@ import { createPrivateKey, randomBytes, webcrypto, X509Certificate as NodeCertif
 import "./reflect-metadata.ts";
 import * as x509 from "@peculiar/x509";
 
-import type { PkiData } from "../core/pki.ts";
+import { isKeyOf, type PkiData } from "../core/pki.ts";
 
 /** A certificate authority with its private key: PEM text both. */
 export interface Authority {
@@ -107,15 +107,6 @@ function alternativeNames(name: string, role: Role): x509.JsonGeneralNames {
   const own: x509.JsonGeneralNames = [{ type: "dns", value: name }];
   if (role === "gateway") return own;
   return [...own, { type: "dns", value: "localhost" }, { type: "ip", value: "127.0.0.1" }];
-}
-
-/** Whether the PEM text is the private key of the certificate. */
-export function isKeyOf(certificate: NodeCertificate, key: string): boolean {
-  try {
-    return certificate.checkPrivateKey(createPrivateKey(key));
-  } catch {
-    return false;
-  }
 }
 
 function validity(nowMs: number, days: number): { notBefore: Date; notAfter: Date } {

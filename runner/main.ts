@@ -6,7 +6,7 @@ import { systemClock } from "../core/clock.ts";
 import type { Settings } from "../core/config.ts";
 import type { Log } from "../core/log.ts";
 import { createMetrics } from "../core/metrics.ts";
-import { loadPki } from "../core/pki.ts";
+import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
 import { VERSION } from "../core/version.ts";
@@ -59,11 +59,8 @@ async function serve<Options>(
   await using made = new AsyncDisposableStack();
   made.use(driver);
   const { hooks, overriders } = await loadHooks<Options>(options.hooks);
-  const pki = await loadPki({
-    cert: settings.FN_NODE_CERT,
-    key: settings.FN_NODE_CERT_KEY,
-    ca: settings.FN_NODE_CERT_AUTHORITY,
-  });
+  await using owned = new AsyncDisposableStack();
+  const pki = owned.use(await followPki(settings, log));
   const directories = await socketDirectories({
     parent: settings.FN_IOFS_PATH || undefined,
     installation: `${settings.FN_INSTALLATION_ID}/${identity.runnerId}`,
@@ -86,7 +83,6 @@ async function serve<Options>(
   });
   // It owns the driver and the directories from here on.
   made.move();
-  await using owned = new AsyncDisposableStack();
   owned.use(runner);
   const server = await serveRunner({
     runner,
@@ -94,6 +90,8 @@ async function serve<Options>(
     gatewayIdentities: settings.FN_GATEWAY_IDENTITIES,
     host: settings.FN_BIND,
     port: settings.FN_GRPC_PORT,
+    ping: { everyMs: settings.FN_PING_MSECS, timeoutMs: settings.FN_PING_TIMEOUT_MSECS },
+    drainMs: settings.FN_DRAIN_MSECS,
     log,
   });
   owned.use(server);
@@ -109,6 +107,11 @@ async function serve<Options>(
       await all.disposeAsync();
     },
   };
+}
+
+function followPki(settings: RunnerSettings, log: Log): Promise<WatchedPki> {
+  const { FN_NODE_CERT: cert, FN_NODE_CERT_KEY: key, FN_NODE_CERT_AUTHORITY: ca } = settings;
+  return watchPki({ cert, key, ca }, { log });
 }
 
 async function loadHooks<Options>(

@@ -6,7 +6,10 @@ export const RUNNER_SETTINGS = {
   FN_GRPC_PORT: integer(9190, "Port for gateways; 0 takes a free one", { max: 65_535 }),
   FN_RUNNER_ID: text("", "Name of this runner in logs and placements; by default the host's name and the port"),
   FN_GATEWAY_IDENTITIES: words(["kiln-gateway"], "Names of gateways that may connect, as their certificates say them"),
-  FN_NODE_CERT: text("", "PEM file of this runner's certificate"),
+  FN_NODE_CERT: text(
+    "",
+    "PEM file of this runner's certificate; replaced files take effect at once, open connections stay",
+  ),
   FN_NODE_CERT_KEY: text("", "PEM file of its key"),
   FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose gateways are believed"),
   FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
@@ -46,7 +49,12 @@ export const RUNNER_SETTINGS = {
       min: Number.MIN_SAFE_INTEGER,
     },
   ),
-  FN_DRAIN_MSECS: integer(30_000, "How long running calls may go on once the runner is told to stop"),
+  FN_PING_MSECS: integer(10_000, "Time between two pings of a gateway", { min: 1 }),
+  FN_PING_TIMEOUT_MSECS: integer(5_000, "Longest wait for a ping's answer, then the gateway is gone", { min: 1 }),
+  FN_DRAIN_MSECS: integer(
+    30_000,
+    "How long running calls may go on once the runner is told to stop, or no longer believes their gateway",
+  ),
   FN_IOFS_PATH: text("", "Parent of the containers' socket directories; by default the system's temporary directory"),
   FN_IOFS_DOCKER_PATH: text("", "The same directory as the Docker host sees it, where the runner is in a container"),
 } as const;

@@ -1,8 +1,10 @@
 import { CallError } from "../../core/call-error.ts";
 import { pause, type Clock } from "../../core/clock.ts";
+import type { PingTimes } from "../../core/keep-alive.ts";
 import type { Log } from "../../core/log.ts";
-import type { PkiData } from "../../core/pki.ts";
+import { pkiSource, type PkiData, type PkiSource } from "../../core/pki.ts";
 import type { Capacity } from "../../core/session/frames.ts";
+import { refusalPhrase } from "../../core/tls-refusal.ts";
 import { OutgoingCall } from "./outgoing-call.ts";
 import { openLink, type LinkOptions, type RunnerLink } from "./runner-link.ts";
 import type { Offer, Runner, RunnerCall, RunnerStatus } from "./runnerpool.ts";
@@ -11,7 +13,7 @@ import type { Offer, Runner, RunnerCall, RunnerStatus } from "./runnerpool.ts";
  * Makes the gateway's side of a runner: the peer's certificate must carry `certCommonName`
  * (in its SAN; in its CN only where it has no SAN), whatever the address.
  */
-export type RunnerFactory = (address: string, certCommonName: string, pki: PkiData) => Runner;
+export type RunnerFactory = (address: string, certCommonName: string, pki: PkiData | PkiSource) => Runner;
 
 export interface MtlsRunnerOptions {
   readonly gatewayId: string;
@@ -19,7 +21,8 @@ export interface MtlsRunnerOptions {
   /** Whether runners without isolation may be used: only by a gateway that nobody else can reach. */
   readonly allowNoIsolation: boolean;
   readonly dialTimeoutMs: number;
-  /** How long running calls may go on once the runner is disposed. */
+  readonly ping?: PingTimes;
+  /** How long running calls may go on once the runner is disposed, or their connection takes no new ones. */
   readonly drainMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -37,6 +40,7 @@ interface LiveLink {
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 2_000;
+const PING: PingTimes = { everyMs: 10_000, timeoutMs: 5_000 };
 
 /** Runners over Connect, HTTP/2 and mutual TLS, each kept connected in the background. */
 export function mtlsRunnerFactory(options: MtlsRunnerOptions): RunnerFactory {
@@ -46,20 +50,26 @@ export function mtlsRunnerFactory(options: MtlsRunnerOptions): RunnerFactory {
 class MtlsRunner implements Runner {
   readonly address: string;
   readonly #options: MtlsRunnerOptions;
+  readonly #pki: PkiSource;
   readonly #dial: () => Promise<LiveLink>;
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
   readonly #keeping: Promise<void>;
+  /** Connections that take no new calls, until their last one has ended. */
+  readonly #retired = new Map<RunnerLink, Promise<void>>();
+  /** Ends the wait before the next dial. */
+  #hurry = new AbortController();
   /** The very first dial, while it is under way: calls may wait for it, for a broken connection they do not. */
   #firstDial: Promise<unknown> | undefined;
   #live: LiveLink | undefined;
   #down: CallError;
   #disposed = false;
 
-  constructor(address: string, certCommonName: string, pki: PkiData, options: MtlsRunnerOptions) {
-    const { gatewayId, version, dialTimeoutMs, clock, open = openLink } = options;
+  constructor(address: string, certCommonName: string, pki: PkiData | PkiSource, options: MtlsRunnerOptions) {
+    const { gatewayId, version, dialTimeoutMs, ping = PING, clock, open = openLink } = options;
     this.address = address;
     this.#options = options;
+    this.#pki = pkiSource(pki);
     this.#down = new CallError("runner_unreachable", `Runner ${address} cannot be reached: not connected yet`);
     const fault = (reason: unknown) =>
       options.log.error("A call's answer could not be taken", { runner: address, reason });
@@ -67,9 +77,12 @@ class MtlsRunner implements Runner {
     this.#dial = async () => {
       const state = { draining: false };
       const draining = () => (state.draining = true);
-      const peer = { address, certCommonName, pki, gatewayId, version, dialTimeoutMs, clock };
+      const own = { pki: this.#pki.current, gatewayId, version };
+      const peer = { ...own, address, certCommonName, dialTimeoutMs, ping, clock };
       return { state, link: await open({ ...peer, capacity, draining, fault }) };
     };
+    const forget = this.#pki.onChange(() => this.#pkiChanged());
+    this.#closing.signal.addEventListener("abort", forget, { once: true });
     this.#keeping = this.#keepConnected();
   }
 
@@ -108,10 +121,18 @@ class MtlsRunner implements Runner {
     const { clock, drainMs } = this.#options;
     this.#disposed = true;
     const until = clock.now() + drainMs;
-    while ((this.#live?.link.session.size ?? 0) > 0 && clock.now() < until) await pause(clock, 5);
+    while (this.#calls > 0 && clock.now() < until) await pause(clock, 5);
     this.#closing.abort();
+    this.#hurry.abort();
     this.#live?.link.close();
     await this.#keeping;
+    await Promise.all(this.#retired.values());
+  }
+
+  /** Calls that have not ended. */
+  get #calls(): number {
+    const links = [...this.#retired.keys(), ...(this.#live === undefined ? [] : [this.#live.link])];
+    return links.reduce((sum, { session }) => sum + session.size, 0);
   }
 
   #unfit({ link: { session, hello }, state }: LiveLink): CallError | undefined {
@@ -126,7 +147,7 @@ class MtlsRunner implements Runner {
   }
 
   async #keepConnected(): Promise<void> {
-    const { clock, log, jitter = Math.random } = this.#options;
+    const { clock, jitter = Math.random } = this.#options;
     const { signal } = this.#closing;
     let retryMs = FIRST_RETRY_MS;
     let first = true;
@@ -138,22 +159,64 @@ class MtlsRunner implements Runner {
         const live = await dialling;
         if (signal.aborted) live.link.close();
         retryMs = FIRST_RETRY_MS;
-        this.#live = live;
-        this.#firstDial = undefined;
-        const { runnerId, bootId, version, isolation } = live.link.hello;
-        log.info("Runner connected", { runner: this.address, runnerId, bootId, version, isolation });
-        this.#wake();
-        this.#down = await live.link.lost;
+        const connectedAt = clock.now();
+        this.#down = await this.#use(live);
         this.#live = undefined;
+        if (this.#retire(live.link) && clock.now() - connectedAt > LAST_RETRY_MS) continue;
       } catch (error) {
         this.#down = CallError.from(error, "runner_unreachable");
         this.#firstDial = undefined;
       }
       if (signal.aborted) return;
-      log.warn("Runner is not connected", { runner: this.address, reason: this.#down.message, retry_ms: retryMs });
-      await pause(clock, retryMs * (0.5 + jitter()), signal);
+      this.#logDown(retryMs);
+      this.#hurry = new AbortController();
+      await pause(clock, retryMs * (0.5 + jitter()), this.#hurry.signal);
       retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
     }
+  }
+
+  /** Resolves with the reason once the connection takes no new calls. */
+  #use(live: LiveLink): Promise<CallError> {
+    this.#live = live;
+    this.#firstDial = undefined;
+    const { runnerId, bootId, version, isolation } = live.link.hello;
+    this.#options.log.info("Runner connected", { runner: this.address, runnerId, bootId, version, isolation });
+    live.link.recheck(this.#pki.current.ca);
+    this.#wake();
+    return live.link.lost;
+  }
+
+  /** Lets the calls of a connection end that takes no new ones. False if it is lost anyway. */
+  #retire(link: RunnerLink): boolean {
+    if (link.session.over !== undefined) return false;
+    const draining = this.#drain(link).finally(() => this.#retired.delete(link));
+    this.#retired.set(link, draining);
+    return true;
+  }
+
+  async #drain(link: RunnerLink): Promise<void> {
+    const { clock, drainMs, log } = this.#options;
+    const { signal } = this.#closing;
+    log.info("Runner's connection takes no new calls", {
+      runner: this.address,
+      reason: this.#down.message,
+      calls: link.session.size,
+    });
+    const until = clock.now() + drainMs;
+    while (link.session.size > 0 && clock.now() < until && !signal.aborted) await pause(clock, 10, signal);
+    link.close();
+  }
+
+  #pkiChanged(): void {
+    this.#live?.link.recheck(this.#pki.current.ca);
+    // What kept it from connecting may be mended.
+    this.#hurry.abort();
+  }
+
+  #logDown(retryMs: number): void {
+    const phrase = refusalPhrase(this.#down);
+    const message = phrase === undefined ? "Runner is not connected" : `Refused a runner: ${phrase}`;
+    this.#options.log.warn(message, { runner: this.address, reason: this.#down.message, retry_ms: retryMs });
   }
 
   #wake(): void {

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import * as http2 from "node:http2";
 import { isIP } from "node:net";
 
@@ -9,8 +9,11 @@ import { createTransport } from "@connectrpc/connect/protocol-connect";
 import { Bell } from "../../core/bell.ts";
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
+import { keepAlive, type PingTimes } from "../../core/keep-alive.ts";
+import { certificateChain, isVouchedFor } from "../../core/peer-certificate.ts";
 import { certificateNames, type PkiData } from "../../core/pki.ts";
 import type { Capacity, RunnerHello } from "../../core/session/frames.ts";
+import { WRONG_NAME } from "../../core/tls-refusal.ts";
 import { RunnerService, StatusRequestSchema, type EngageRequest } from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { eventFedClient } from "./http2-client.ts";
 import type { RunnerStatus } from "./runnerpool.ts";
@@ -22,8 +25,10 @@ export interface RunnerLink {
   readonly session: GatewaySession;
   readonly hello: RunnerHello;
   status(signal: AbortSignal): Promise<RunnerStatus>;
-  /** Resolves with the reason when the connection is gone. */
+  /** Resolves with the reason when the connection is gone, or takes no new calls: its session is over or it is not. */
   readonly lost: Promise<CallError>;
+  /** Has it take no new calls unless one of these authorities vouches for the runner's certificate. */
+  recheck(authorities: string): void;
   close(): void;
 }
 
@@ -35,6 +40,7 @@ export interface LinkOptions {
   readonly gatewayId: string;
   readonly version: string;
   readonly dialTimeoutMs: number;
+  readonly ping: PingTimes;
   readonly clock: Clock;
   readonly capacity: (capacity: Capacity) => void;
   readonly draining: () => void;
@@ -45,9 +51,6 @@ export interface LinkOptions {
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
 const MESSAGE_BYTES = 128 * 1024;
-/** A peer that answers no ping for so long is gone, whatever TCP says. */
-const PING_EVERY_MS = 10_000;
-const PING_TIMEOUT_MS = 5_000;
 
 /** Connects, greets, and resolves once the runner has said who it is. @throws CallError `runner_unreachable` */
 export async function openLink(options: LinkOptions): Promise<RunnerLink> {
@@ -62,7 +65,9 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
     draining: options.draining,
     fault: options.fault,
   });
-  const connection = dial(options);
+  let certificates: readonly X509Certificate[] = [];
+  const connection = dial(options, (chain) => (certificates = chain));
+  const retire = (why: string) => lost.resolve(unreachable(address, new Error(why)));
   const close = (reason: unknown) => {
     const error = unreachable(address, reason);
     session.lost(error);
@@ -73,7 +78,7 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   };
   connection.on("error", close);
   connection.on("close", () => close(new Error("the runner closed the connection, it may not list this gateway")));
-  connection.on("goaway", () => options.draining());
+  connection.on("goaway", () => retire("the runner is closing the connection"));
 
   const client = runnerClient(connection, options.address);
   session.hello(options.gatewayId, options.version);
@@ -83,33 +88,46 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   );
   const cancelTimer = clock.after(dialTimeoutMs, () => close(new Error(`no answer in ${dialTimeoutMs} ms`)));
   const hello = await greeted.promise.finally(cancelTimer);
-  keepAlive(connection, clock, close);
+  keepAlive(connection, options.ping, clock, close);
   return {
     session,
     hello,
+    recheck(authorities) {
+      if (!isVouchedFor(certificates, authorities)) retire("the authority of its certificate is no longer believed");
+    },
     lost: lost.promise,
     status: async (signal) => fromStatus(await client.status(create(StatusRequestSchema), { signal })),
     close: () => close(new Error("this gateway closed it")),
   };
 }
 
-function dial({ address, certCommonName, pki }: LinkOptions): http2.ClientHttp2Session {
+function dial(
+  { address, certCommonName, pki: { ca, cert, key } }: LinkOptions,
+  known: (chain: readonly X509Certificate[]) => void,
+): http2.ClientHttp2Session {
   const connection = http2.connect(`https://${address}`, {
-    ...pki,
+    ca,
+    cert,
+    key,
     // An address is no name for SNI; the check below is ours either way.
     ...(isIP(certCommonName) === 0 ? { servername: certCommonName } : {}),
     rejectUnauthorized: true,
-    checkServerIdentity: (_host, { raw }) => wrongName(raw, certCommonName),
+    checkServerIdentity(_host, peer) {
+      const chain = certificateChain(peer);
+      known(chain);
+      return wrongName(chain[0], certCommonName);
+    },
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
   });
   connection.on("connect", () => connection.setLocalWindowSize(WINDOW_BYTES));
   return connection;
 }
 
-function wrongName(raw: Buffer, expected: string): Error | undefined {
-  const names = certificateNames(new X509Certificate(raw));
+function wrongName(certificate: X509Certificate | undefined, expected: string): Error | undefined {
+  const names = certificate === undefined ? [] : certificateNames(certificate);
   if (names.includes(expected)) return undefined;
-  return new Error(`the certificate is for ${names.join(", ") || "nobody"}, expected ${expected}`);
+  const message = `the certificate is for ${names.join(", ") || "nobody"}, expected ${expected}`;
+  return Object.assign(new Error(message), { code: WRONG_NAME });
 }
 
 function runnerClient(connection: http2.ClientHttp2Session, address: string): Client<typeof RunnerService> {
@@ -140,18 +158,6 @@ async function receive(
   session: GatewaySession,
 ): Promise<void> {
   for await (const message of responses) session.receive(fromResponse(message));
-}
-
-function keepAlive(connection: http2.ClientHttp2Session, clock: Clock, close: (reason: Error) => void): void {
-  if (connection.destroyed) return;
-  clock.after(PING_EVERY_MS, () => {
-    if (connection.destroyed) return;
-    const cancel = clock.after(PING_TIMEOUT_MS, () => close(new Error(`no answer to a ping in ${PING_TIMEOUT_MS} ms`)));
-    connection.ping(() => {
-      cancel();
-      keepAlive(connection, clock, close);
-    });
-  });
 }
 
 function unreachable(address: string, reason: unknown): CallError {

@@ -1,4 +1,4 @@
-import type { PkiData } from "../../core/pki.ts";
+import type { PkiData, PkiSource } from "../../core/pki.ts";
 import type { RunnerFactory } from "./mtls-runner.ts";
 import type { Runner, RunnerPool } from "./runnerpool.ts";
 
@@ -16,7 +16,11 @@ export interface FixedPool extends RunnerPool {
 }
 
 /** A pool of the listed runners, made by `factory`, in the order of the list. */
-export function staticPool(addresses: readonly RunnerAddress[], pki: PkiData, factory: RunnerFactory): FixedPool {
+export function staticPool(
+  addresses: readonly RunnerAddress[],
+  pki: PkiData | PkiSource,
+  factory: RunnerFactory,
+): FixedPool {
   return poolOf(addresses.map(({ address, certCommonName }) => factory(address, certCommonName, pki)));
 }
 

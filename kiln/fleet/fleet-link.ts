@@ -104,6 +104,9 @@ export class FleetLink implements RunnerLink {
     return Promise.resolve({ runnerId, bootId, version, isolation, capacity, ...this.#runner.status() });
   }
 
+  /** There are no certificates here. */
+  recheck(): void {}
+
   close(): void {
     this.cut({ runnerAfterMs: this.#site.latencyMs() }, "this gateway closed it");
   }

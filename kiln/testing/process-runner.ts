@@ -3,11 +3,11 @@ import { randomBytes } from "node:crypto";
 import { systemClock } from "../../core/clock.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { createMetrics } from "../../core/metrics.ts";
-import type { PkiData } from "../../core/pki.ts";
+import type { PkiData, PkiSource } from "../../core/pki.ts";
 import type { ProcessOptions } from "../../runner/driver/process/process-driver.ts";
 import { processDriver } from "../../runner/driver/process/process-driver.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
-import { serveRunner, type RunnerServer } from "../../runner/rpc/server.ts";
+import { serveRunner, type RunnerServer, type RunnerServerOptions } from "../../runner/rpc/server.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 
 const LIMITS: RunnerLimits = {
@@ -52,16 +52,20 @@ export interface ServedRunner extends AsyncDisposable {
   readonly address: string;
 }
 
-export interface ServeOptions {
+export interface ServeOptions extends Pick<RunnerServerOptions, "ping" | "drainMs"> {
   readonly gatewayIdentities?: readonly string[];
   readonly log?: Log;
   readonly port?: number;
 }
 
 /** Serves a runner on a free loopback port. Disposing it drains the runner and closes the server. */
-export async function served(runner: Runner, pki: PkiData, options: ServeOptions = {}): Promise<ServedRunner> {
-  const { gatewayIdentities = ["kiln-gateway"], log = silentLog, port = 0 } = options;
-  const server = await serveRunner({ runner, pki, gatewayIdentities, host: "127.0.0.1", port, log });
+export async function served(
+  runner: Runner,
+  pki: PkiData | PkiSource,
+  options: ServeOptions = {},
+): Promise<ServedRunner> {
+  const { gatewayIdentities = ["kiln-gateway"], log = silentLog, port = 0, ...rest } = options;
+  const server = await serveRunner({ ...rest, runner, pki, gatewayIdentities, host: "127.0.0.1", port, log });
   return {
     runner,
     server,

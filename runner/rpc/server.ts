@@ -1,24 +1,31 @@
-import { X509Certificate } from "node:crypto";
 import * as http2 from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 
-import { pause, systemClock } from "../../core/clock.ts";
+import { pause, systemClock, type Clock } from "../../core/clock.ts";
+import { keepAlive, type PingTimes } from "../../core/keep-alive.ts";
 import type { Log } from "../../core/log.ts";
-import { certificateNames, type PkiData } from "../../core/pki.ts";
+import { certificateChain } from "../../core/peer-certificate.ts";
+import { certificateNames, pkiSource, type PkiData, type PkiSource } from "../../core/pki.ts";
+import { refusalPhrase } from "../../core/tls-refusal.ts";
 import type { Runner } from "../runner.ts";
+import { createRetirement } from "./retirement.ts";
 import { runnerRoutes } from "./service.ts";
 
 export interface RunnerServerOptions {
   readonly runner: Runner;
-  readonly pki: PkiData;
+  readonly pki: PkiData | PkiSource;
   /** Names of the gateways that may connect: one of them must be in the peer's certificate. */
   readonly gatewayIdentities: readonly string[];
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  readonly ping?: PingTimes;
+  /** How long the calls of a gateway may go on once its authority is no longer believed. */
+  readonly drainMs?: number;
+  readonly clock?: Clock;
   readonly log: Log;
 }
 
@@ -33,20 +40,26 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 const LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CLOSE_WITHIN_MS = 1_000;
+const PING: PingTimes = { everyMs: 10_000, timeoutMs: 5_000 };
 
 /** Serves a runner over HTTP/2 with mutual TLS. @throws Error naming the address when it is taken */
 export async function serveRunner(options: RunnerServerOptions): Promise<RunnerServer> {
-  const { runner, pki, host, port, log } = options;
+  const { runner, host, port, log, ping = PING, clock = systemClock } = options;
+  const pki = pkiSource(options.pki);
+  const retirement = createRetirement({ drainMs: options.drainMs ?? 30_000, clock, log });
   const server = http2.createSecureServer(
     {
-      ...pki,
+      ...secureContext(pki.current),
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: "TLSv1.2",
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       settings: { initialWindowSize: WINDOW_BYTES },
     },
-    connectNodeAdapter({ routes: runnerRoutes(runner, log), readMaxBytes: LARGEST_MESSAGE_BYTES }),
+    connectNodeAdapter({
+      routes: runnerRoutes(runner, log),
+      readMaxBytes: LARGEST_MESSAGE_BYTES,
+      contextValues: retirement.contextValues,
+    }),
   );
   const sessions = new Set<http2.ServerHttp2Session>();
   const sockets = new Set<Socket>();
@@ -59,17 +72,25 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
     sessions.add(session);
     session.setLocalWindowSize(WINDOW_BYTES);
     session.on("close", () => sessions.delete(session));
+    retirement.watch(session);
+    keepAlive(session, ping, clock, (reason) => {
+      log.warn("Gateway is gone", { reason });
+      session.destroy();
+    });
   });
-  server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
-    log.warn("Refused a connection: its certificate was not accepted", { peer: socket.remoteAddress, reason: error });
-  });
+  server.on("tlsClientError", (error: NodeJS.ErrnoException, socket: TLSSocket) => logRefusal(log, error, socket));
   server.on("sessionError", (error: Error) => log.debug("Session failed", { reason: error }));
+  const forget = pki.onChange(() => {
+    server.setSecureContext(secureContext(pki.current));
+    retirement.keepOnly(pki.current.ca);
+  });
   await listen(server, host, port);
   const { address, port: bound } = server.address() as AddressInfo;
   return {
     host: address,
     port: bound,
     async [Symbol.asyncDispose]() {
+      forget();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const session of sessions) session.destroy();
       // Those that never finished a handshake have no session to end.
@@ -82,9 +103,24 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
   };
 }
 
+function secureContext({ ca, cert, key }: PkiData): SecureContextOptions {
+  return { ca, cert, key, minVersion: "TLSv1.2" };
+}
+
+function logRefusal(log: Log, error: NodeJS.ErrnoException, socket: TLSSocket): void {
+  const { remoteAddress: peer, authorizationError } = socket;
+  // Where it read the certificate, Node tells its reason on the socket, and "socket hang up" as the error.
+  const code = authorizationError as unknown as string | null | undefined;
+  const reason: NodeJS.ErrnoException =
+    typeof code === "string" ? Object.assign(new Error("its certificate was not accepted"), { code }) : error;
+  const phrase = refusalPhrase(reason) ?? (reason === error ? undefined : reason.message);
+  if (phrase === undefined) log.info("Connection failed before it was secure", { peer, reason });
+  else log.warn(`Refused a connection: ${phrase}`, { peer, reason: reason.code ?? reason.message });
+}
+
 /** A certificate of the right authority says who the peer is, not that it may come in. */
 function admit(socket: TLSSocket, { gatewayIdentities, log }: RunnerServerOptions): void {
-  const certificate = socket.getPeerX509Certificate?.() ?? fromRaw(socket);
+  const [certificate] = certificateChain(socket.getPeerCertificate());
   const names = certificate === undefined ? [] : certificateNames(certificate);
   if (names.some((name) => gatewayIdentities.includes(name))) return;
   log.warn("Refused a connection: its certificate names no listed gateway", {
@@ -93,12 +129,6 @@ function admit(socket: TLSSocket, { gatewayIdentities, log }: RunnerServerOption
     listed: gatewayIdentities,
   });
   socket.destroy();
-}
-
-function fromRaw(socket: TLSSocket): X509Certificate | undefined {
-  // Null where the peer has gone meanwhile, whatever the types say.
-  const peer: { readonly raw?: Buffer } | null = socket.getPeerCertificate();
-  return peer?.raw === undefined ? undefined : new X509Certificate(peer.raw);
 }
 
 function listen(server: http2.Http2SecureServer, host: string, port: number): Promise<void> {

@@ -7,6 +7,7 @@ import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import type { Runner } from "../runner.ts";
 import { engageGateway } from "./engage-gateway.ts";
 import { invokeOnce } from "./invoke.ts";
+import { retiredKey } from "./retirement.ts";
 import { ProtocolError, type RunnerSession } from "./session.ts";
 import { fromRequest, toCapacity, toIsolation, toResponse } from "./wire.ts";
 
@@ -31,7 +32,7 @@ async function* engage(
 ): AsyncGenerator<pb.EngageResponse> {
   const bell = new Bell();
   let failure: unknown;
-  const { session, leave } = engageGateway(runner, log, () => bell.ring());
+  const { session, leave } = engageGateway(runner, log, () => bell.ring(), context.values.get(retiredKey));
   const close = () => session.lost();
   context.signal.addEventListener("abort", close, { once: true });
   const reading = read(requests, session).catch((error: unknown) => {

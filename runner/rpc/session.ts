@@ -150,7 +150,7 @@ export class RunnerSession {
     this.#lastNumber = call;
     this.#outbox.open(call, offered.responseCredit);
     // The handler may answer at once, so the call must be open before it is told.
-    const open: OpenCall = { handler: UNBORN, receiving: !offered.end, phase: "offered", cancelled: false };
+    const open: OpenCall = { handler: NOBODY, receiving: !offered.end, phase: "offered", cancelled: false };
     this.#calls.set(call, open);
     open.handler = this.#events.offer(offered, this.#port(call));
   }
@@ -230,4 +230,4 @@ export class RunnerSession {
   }
 }
 
-const UNBORN: OfferedCallHandler = { start() {}, data() {}, drained() {}, cancel() {} };
+export const NOBODY: OfferedCallHandler = { start() {}, data() {}, drained() {}, cancel() {} };

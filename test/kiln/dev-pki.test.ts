@@ -85,7 +85,7 @@ describe("ensureDevPki", () => {
   const spoilt: Record<string, { readonly spoil: (directory: string) => Promise<unknown>; readonly says: RegExp }> = {
     "a key of another certificate": {
       spoil: (directory) => copyFile(join(directory, "gateway.key"), join(directory, "runner.key")),
-      says: /^runner\.crt does not belong to its key$/,
+      says: /^runner\.crt or its key cannot be used$/,
     },
     "a certificate in another's place": {
       spoil: async (directory) => {
@@ -96,11 +96,11 @@ describe("ensureDevPki", () => {
     },
     "a missing file": {
       spoil: (directory) => rm(join(directory, "gateway.crt")),
-      says: /^gateway\.crt cannot be read$/,
+      says: /^gateway\.crt or its key cannot be used$/,
     },
     "half a file": {
       spoil: (directory) => writeFile(join(directory, "runner.crt"), "-----BEGIN CERTIFICATE-----\nMII"),
-      says: /^runner\.crt cannot be read$/,
+      says: /^runner\.crt or its key cannot be used$/,
     },
     "a missing authority's key": {
       spoil: (directory) => rm(join(directory, "ca.key")),
