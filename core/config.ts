@@ -103,9 +103,18 @@ export function readSettings<Table extends SettingTable>(table: Table, env: Envi
 /** A warning for each `FN_` name that no table knows, with the nearest that one does. */
 export function unknownSettings(env: Environment, ...tables: readonly SettingTable[]): readonly string[] {
   const known = tables.flatMap((table) => Object.keys(table));
-  return Object.keys(env)
+  return listed(env)
     .filter((name) => name.startsWith("FN_") && !known.includes(name) && !known.includes(name.replace(/_FILE$/, "")))
     .map((name) => `${name} is not a setting; the nearest is ${nearestName(name, known) ?? "none"}`);
+}
+
+/** The names that are set. None on Deno with `--allow-env=FN_*`, which may read them and not list them. */
+function listed(env: Environment): readonly string[] {
+  try {
+    return Object.keys(env);
+  } catch {
+    return [];
+  }
 }
 
 /** The table as text for `--help`, one setting a line. */
