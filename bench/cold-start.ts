@@ -1,5 +1,5 @@
 /** What a cold start is made of, in its order. */
-export const PHASES = ["queue", "image", "create", "start", "socket", "first byte", "rest", "total"] as const;
+export const PHASES = ["queue", "image", "create", "start", "socket", "answer", "rest", "total"] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** Milliseconds; a phase that somebody has not is missing. */

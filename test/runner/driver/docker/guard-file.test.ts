@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -151,5 +151,17 @@ describe("watchGuard", () => {
     const path = await guardFile(t, "feilds: []\n");
 
     await assert.rejects(watchGuard(path, silentLog, systemClock), /line 1/);
+  });
+});
+
+describe("the README's allow-list", () => {
+  it("is one", async () => {
+    const readme = await readFile(new URL("../../../../README.md", import.meta.url), "utf8");
+    const shown = /--guard guard\.yaml`[^]*?```yaml\n([^]*?)```/.exec(readme)?.[1];
+    assert.ok(shown !== undefined);
+
+    const { devices, capabilities, ranges } = parsePermits(shown, "guard.yaml");
+
+    assert.deepEqual([devices, capabilities, ranges.memoryMiB], [["/dev/fuse:rw"], ["NET_ADMIN"], { max: 1_024 }]);
   });
 });
