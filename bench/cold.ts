@@ -101,7 +101,7 @@ async function kilnStart(
     create: both - start,
     start,
     socket,
-    "answer": run,
+    answer: run,
     rest: total - wait - run,
     total,
   };

@@ -58,6 +58,8 @@ export async function startKiln({
         FN_DRIVER: "process",
         FN_PROCESS_FUNCTIONS: join(root, "examples/functions"),
         FN_IOFS_PATH: directory,
+        // The same containers are driven without Kiln as well, in turns: while it idles they must go on.
+        FN_FREEZE_IDLE_MSECS: "-1",
         ...pkiEnv(pki.runner),
         ...runnerEnv,
       },

@@ -38,7 +38,7 @@ export async function rawStart(docker: Docker, image: string): Promise<ColdStart
     create: created - asked,
     start: started - created,
     socket: listening - started,
-    "answer": answered - listening,
+    answer: answered - listening,
     total: answered - asked,
   };
 }

@@ -47,7 +47,7 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   #request: SlotRequest | undefined;
   #slot: Slot<HotFunction> | undefined;
   #running: RunningCall | undefined;
-  #runningSince = 0;
+  #runningSince: number | undefined;
   #pending = false;
   #launchTimings: LaunchTimings = { pullMs: 0, startMs: 0, initMs: 0 };
   #over = false;
@@ -96,9 +96,12 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     // One that was only thawed is as warm as any: nothing was told, so nobody has to let it start.
     if (!this.#pending) return void this.#run();
     // A gateway that does not say `start` must not keep the container.
-    const late = () =>
-      this.#fail(new CallError("runner_protocol", `Gateway did not start the call in ${START_WITHIN_MS} ms`));
-    this.#watchDeadline(Math.min(START_WITHIN_MS, this.#remainingMs()), late);
+    const remainingMs = this.#remainingMs();
+    const reason = (): CallError =>
+      remainingMs < START_WITHIN_MS
+        ? this.#late("its gateway let it wait")
+        : new CallError("runner_protocol", `Gateway did not start the call in ${START_WITHIN_MS} ms`);
+    this.#watchDeadline(Math.min(START_WITHIN_MS, remainingMs), () => this.#fail(reason()));
   }
 
   waits(): void {
@@ -253,11 +256,11 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
 
   #timings(): Timings {
     const now = this.#deps.clock.now();
-    const since = this.#runningSince === 0 ? now : this.#runningSince;
+    const since = this.#runningSince ?? now;
     return {
       ...this.#launchTimings,
       waitMs: since - this.#offeredAt,
-      runMs: this.#runningSince === 0 ? 0 : now - this.#runningSince,
+      runMs: now - since,
     };
   }
 }

@@ -94,13 +94,17 @@ async function inTime<O>(
   };
   const text = `Container did not start in ${startTimeoutMs} ms, FN_CREATE_TIMEOUT_MSECS: a driver hook or the driver still works on it`;
   const cancelTimer = clock.after(startTimeoutMs, () => giveUp(new CallError("container_start_timeout", text)));
-  const stopped = () => clock.after(ABORT_GRACE_MS, () => giveUp(new CallError("shutting_down")));
+  let cancelGrace = (): void => {};
+  const stopped = () => {
+    cancelGrace = clock.after(ABORT_GRACE_MS, () => giveUp(new CallError("shutting_down")));
+  };
   if (signal.aborted) stopped();
   signal.addEventListener("abort", stopped, { once: true });
   try {
     return await Promise.race([starting, late.promise]);
   } finally {
     cancelTimer();
+    cancelGrace();
     signal.removeEventListener("abort", stopped);
   }
 }

@@ -322,7 +322,7 @@ describe("a runner with policies", () => {
       finish: (finish) => void heard.push(finish.ok ? "ok" : finish.code),
     });
 
-    await eventually(() => assert.deepEqual(heard, ["pending", "accepted", "runner_protocol"]));
+    await eventually(() => assert.deepEqual(heard, ["pending", "accepted", "call_timeout"]));
     assert.equal(runner.status().active, 0);
   });
 
