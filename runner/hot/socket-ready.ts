@@ -88,11 +88,13 @@ export async function lookAt(path: string): Promise<FoundSocket> {
   return linked === "a socket" ? "link" : { fault: `${shown}, and that is ${linked}` };
 }
 
+const NOT_YET = ["ECONNREFUSED", "ENOENT"];
+
 /** Whether somebody listens. All other trouble is for the call to meet, and to tell of. */
 function accepts(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
-    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+    socket.once("error", (error: NodeJS.ErrnoException) => resolve(!NOT_YET.includes(error.code ?? "")));
     socket.once("connect", () => {
       socket.destroy();
       resolve(true);
