@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 
 import { systemClock, type Clock } from "../../core/clock.ts";
+import { filesVersion, followFiles } from "../../core/follow-files.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { parseFunctions } from "./functions-yaml.ts";
 import type { FoundFunction, FunctionLookup } from "./functions.ts";
@@ -23,51 +24,29 @@ const LARGEST_BYTES = 16 * 1024 * 1024;
 
 /**
  * Serves the functions that a YAML file declares, and follows its changes; while it is broken, what it last said is
- * in force. It is polled rather than watched: a watch misses bind mounts, network drives and what lies behind links.
+ * in force.
  * @throws Error naming file, line and path, if it is broken at the start
  */
 export async function functionsFile(path: string, options: FunctionsFileOptions = {}): Promise<FunctionsFile> {
   const { log = silentLog, clock = systemClock, pollMs = 250 } = options;
-  // The version first: what changes between the two is then seen as a change.
-  let loaded = await version(path);
+  const loaded = await filesVersion([path]);
   let inForce = await load(path);
-  let seen = loaded;
-  let cancel = (): void => {};
-  let polling: Promise<void> = Promise.resolve();
-  let disposed = false;
 
-  const reload = async (changed: string) => {
-    loaded = changed;
+  const reload = async (): Promise<boolean> => {
     try {
       inForce = await load(path);
       log.info("Functions file loaded", { file: path, functions: inForce.all.length });
     } catch (error) {
       log.error("Functions file is broken, its last good version stays in force", { file: path, error });
     }
+    return true;
   };
-  const poll = async () => {
-    const now = await version(path);
-    // Seen twice alike: a file that is being written is left alone.
-    if (now !== loaded && now === seen) await reload(now);
-    seen = now;
-    schedule();
-  };
-  const schedule = () => {
-    if (disposed) return;
-    cancel = clock.after(pollMs, () => {
-      polling = poll();
-    });
-  };
-  schedule();
+  const following = followFiles({ paths: [path], loaded, reload, clock, pollMs });
 
   return {
     list: () => inForce.all,
     find: (fnId) => Promise.resolve(inForce.byId.get(fnId)),
-    async [Symbol.asyncDispose]() {
-      disposed = true;
-      cancel();
-      await polling;
-    },
+    [Symbol.asyncDispose]: () => following[Symbol.asyncDispose](),
   };
 }
 
@@ -87,14 +66,4 @@ async function load(path: string): Promise<Loaded> {
 
 function unreadable(path: string, cause: unknown): never {
   throw new Error(`Cannot read "${path}": ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-}
-
-/** Differs after every change that a file system can show. */
-async function version(path: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
-  } catch {
-    return "absent";
-  }
 }
