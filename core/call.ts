@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import type { ContainerLimits, OnCancel } from "./function-spec.ts";
+import type { ContainerCounts, ContainerLimits, OnCancel } from "./function-spec.ts";
 
 declare const brand: unique symbol;
 
@@ -21,7 +21,7 @@ export type ExtensionMap = Readonly<Record<string, string>>;
  * One request to run one function: what overriders see and replace. Immutable: an overrider
  * returns a copy, `{ ...call, memoryMiB: 256 }`.
  */
-export interface Call extends ContainerLimits {
+export interface Call extends ContainerLimits, ContainerCounts {
   readonly id: CallId;
   readonly type: CallType;
   readonly appId: string;

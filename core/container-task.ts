@@ -37,6 +37,8 @@ export function containerTask(call: Call): ContainerTask {
     tmpfsMiB: call.tmpfsMiB,
     timeoutMs: call.timeoutMs,
     idleTimeoutMs: call.idleTimeoutMs,
+    concurrency: call.concurrency,
+    maxCalls: call.maxCalls,
     env: {
       ...call.config,
       FN_MEMORY: String(call.memoryMiB),

@@ -14,6 +14,18 @@ export interface ContainerLimits {
   readonly timeoutMs: number;
   /** How long its container waits for another call. */
   readonly idleTimeoutMs: number;
+  /** Calls a container runs at the same time; more than 1 only for functions that say they can. */
+  readonly concurrency: number;
+  /** Calls a container runs before another takes its place; 0 sets no limit. */
+  readonly maxCalls: number;
+}
+
+/** How many containers a runner has of one function. Not seen by start hooks, so not in the slot key. */
+export interface ContainerCounts {
+  /** Kept warm on every runner that has run the function; where room is short, calls go before them. */
+  readonly minContainers: number;
+  /** Most on one runner; 0 sets no limit. */
+  readonly maxContainers: number;
 }
 
 export interface AppSpec {
@@ -26,7 +38,7 @@ export interface AppSpec {
 }
 
 /** Everything that is set once per function, whatever stores it. */
-export interface FunctionSpec extends ContainerLimits {
+export interface FunctionSpec extends ContainerLimits, ContainerCounts {
   readonly id: string;
   readonly appId: string;
   readonly name: string;
@@ -45,15 +57,23 @@ export const LIMITS = {
   tmpfsMiB: { min: 0, max: 8_192 },
   timeoutMs: { min: 1, max: 300_000 },
   idleTimeoutMs: { min: 1, max: 3_600_000 },
+  concurrency: { min: 1, max: 1_000 },
+  maxCalls: { min: 0, max: 1_000_000_000 },
+  minContainers: { min: 0, max: 1_000 },
+  maxContainers: { min: 0, max: 10_000 },
 } as const;
 
-/** Fn's defaults. */
+/** Fn's defaults, and what Fn does where it has no setting. */
 export const DEFAULTS = {
   memoryMiB: 128,
   cpuMillis: 0,
   tmpfsMiB: 0,
   timeoutMs: 30_000,
   idleTimeoutMs: 30_000,
+  concurrency: 1,
+  maxCalls: 0,
+  minContainers: 0,
+  maxContainers: 0,
   onCancel: "kill",
   idempotent: false,
 } as const;

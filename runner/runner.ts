@@ -172,6 +172,8 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       totalMemoryMiB: total.memoryMiB,
       totalCpuMillis: total.cpuMillis,
       idle: Object.fromEntries(idle.slice(0, MOST_IDLE_KEYS)),
+      spareSlots: {},
+      ...slots.load,
     };
   }
 

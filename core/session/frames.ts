@@ -24,7 +24,28 @@ export interface Capacity {
   readonly totalCpuMillis: number;
   /** Idle containers by affinity key. */
   readonly idle: Readonly<Record<string, number>>;
+  /** Calls that running containers could take besides those they run, by affinity key; idle ones are not counted. */
+  readonly spareSlots: Readonly<Record<string, number>>;
+  /** Containers that are being started, or wait for their turn or for room. */
+  readonly starting: number;
+  /** Calls that wait for a slot. */
+  readonly waiting: number;
+  /** Calls that have one. */
+  readonly running: number;
 }
+
+/** Of a runner that has said nothing yet. */
+export const NO_CAPACITY: Capacity = {
+  freeMemoryMiB: 0,
+  freeCpuMillis: 0,
+  totalMemoryMiB: 0,
+  totalCpuMillis: 0,
+  idle: {},
+  spareSlots: {},
+  starting: 0,
+  waiting: 0,
+  running: 0,
+};
 
 export interface RunnerHello {
   readonly runnerId: string;

@@ -3,7 +3,9 @@ import { z } from "zod";
 import type { JsonValue } from "../../core/call.ts";
 import { DEFAULTS, LIMITS, type AppSpec, type FunctionSpec } from "../../core/function-spec.ts";
 import { appIdOf, fnIdOf } from "./declared-ids.ts";
+import { functionSettings, isSettingAnnotation, readSettings, settingFields } from "./function-settings.ts";
 import type { FoundFunction } from "./functions.ts";
+import { integer, seconds } from "./setting-values.ts";
 
 const ANNOTATION_KEYS = 100;
 const ANNOTATION_BYTES = 512;
@@ -30,26 +32,31 @@ const annotations = z
   .record(annotationKey, z.json().refine(isAnnotation, `expected JSON of at most ${ANNOTATION_BYTES} bytes, not empty`))
   .refine((all) => Object.keys(all).length <= ANNOTATION_KEYS, `expected at most ${ANNOTATION_KEYS} keys`);
 
-const fn = z.strictObject({
+const fnFields = z.strictObject({
   id: id.optional(),
   name: fnName,
   image,
   memory: integer(LIMITS.memoryMiB, "MB").optional(),
   timeout: seconds(LIMITS.timeoutMs).optional(),
   idle_timeout: seconds(LIMITS.idleTimeoutMs).optional(),
-  tmpfs_size: integer(LIMITS.tmpfsMiB, "MB").optional(),
-  cpus: z.union([z.string(), z.number()]).transform(cpuMillis).optional(),
   config: config.optional(),
   annotations: annotations.optional(),
-  on_cancel: z.enum(["kill", "finish"], "expected kill or finish").optional(),
-  idempotent: z.boolean().optional(),
+  ...settingFields.shape,
+});
+
+const fn = fnFields.superRefine((declared, context) => {
+  for (const { path, value, message } of readSettings(declared.annotations ?? {}, settingsIn(declared)).faults) {
+    context.addIssue({ code: "custom", path: [...path], input: value, message });
+  }
 });
 
 const app = z.strictObject({
   id: id.optional(),
   name: appName,
   config: config.optional(),
-  annotations: annotations.optional(),
+  annotations: annotations
+    .refine(hasNoSettings, "expected no key that begins with kiln/: those are a function's")
+    .optional(),
   syslog_url: z
     .string()
     .refine(isSyslogUrl, `expected a URL with one of ${SYSLOG_SCHEMES.join(", ")}`)
@@ -67,7 +74,7 @@ type DeclaredFn = NonNullable<DeclaredApp["fns"]>[number];
 /** The fields there may be at a path of the file. */
 export function fieldsAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return Object.keys(functionsSchema.shape);
-  return Object.keys(path.length === 2 ? app.shape : fn.shape);
+  return Object.keys(path.length === 2 ? app.shape : fnFields.shape);
 }
 
 /** Every declared function, with Fn's defaults where nothing is said. */
@@ -89,50 +96,24 @@ function appSpec(declared: DeclaredApp): AppSpec {
 }
 
 function functionSpec(owner: AppSpec, declared: DeclaredFn): FunctionSpec {
+  const { annotations = {} } = declared;
   return {
     id: declared.id ?? fnIdOf(owner.name, declared.name),
     appId: owner.id,
     name: declared.name,
     image: declared.image,
     memoryMiB: declared.memory ?? DEFAULTS.memoryMiB,
-    cpuMillis: declared.cpus ?? DEFAULTS.cpuMillis,
-    tmpfsMiB: declared.tmpfs_size ?? DEFAULTS.tmpfsMiB,
     timeoutMs: declared.timeout ?? DEFAULTS.timeoutMs,
     idleTimeoutMs: declared.idle_timeout ?? DEFAULTS.idleTimeoutMs,
     config: declared.config ?? {},
-    annotations: declared.annotations ?? {},
-    onCancel: declared.on_cancel ?? DEFAULTS.onCancel,
-    idempotent: declared.idempotent ?? DEFAULTS.idempotent,
+    annotations,
+    ...functionSettings(annotations, settingsIn(declared)),
   };
 }
 
-function integer({ min, max }: { readonly min: number; readonly max: number }, unit: string) {
-  const expected = `expected an integer ${min} to ${max} (${unit})`;
-  return z.int(expected).min(min, expected).max(max, expected);
-}
-
-/** Seconds in the file, milliseconds from here on; a fraction is allowed. */
-function seconds({ min, max }: { readonly min: number; readonly max: number }) {
-  const expected = `expected seconds, more than 0 and at most ${max / 1_000}`;
-  return z
-    .number(expected)
-    .min(min / 1_000, expected)
-    .max(max / 1_000, expected)
-    .transform((value) => Math.round(value * 1_000));
-}
-
-/** `"100m"` is a tenth of a core, and so are `"0.1"` and `0.1`. */
-function cpuMillis(value: string | number, context: z.RefinementCtx): number {
-  const text = String(value);
-  const millis = /^\d+m$/.test(text)
-    ? Number(text.slice(0, -1))
-    : /^\d+(\.\d+)?$/.test(text)
-      ? Number(text) * 1_000
-      : NaN;
-  const { min, max } = LIMITS.cpuMillis;
-  if (millis >= min && millis <= max) return Math.round(millis);
-  context.addIssue(`expected cores such as 0.5 or "500m", at most ${max / 1_000}`);
-  return z.NEVER;
+function settingsIn(declared: z.output<typeof fnFields>): z.output<typeof settingFields> {
+  const { tmpfs_size, cpus, on_cancel, idempotent, concurrency, max_calls, min_containers, max_containers } = declared;
+  return { tmpfs_size, cpus, on_cancel, idempotent, concurrency, max_calls, min_containers, max_containers };
 }
 
 function atMostBytes(bytes: number) {
@@ -141,6 +122,10 @@ function atMostBytes(bytes: number) {
 
 function isAnnotation(value: JsonValue): boolean {
   return value !== null && value !== "" && Buffer.byteLength(JSON.stringify(value)) <= ANNOTATION_BYTES;
+}
+
+function hasNoSettings(annotated: Readonly<Record<string, JsonValue>>): boolean {
+  return !Object.keys(annotated).some(isSettingAnnotation);
 }
 
 function isSyslogUrl(text: string): boolean {

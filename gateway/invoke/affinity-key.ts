@@ -39,6 +39,8 @@ function alike(a: ContainerTask, b: Call): boolean {
     a.tmpfsMiB === b.tmpfsMiB &&
     a.timeoutMs === b.timeoutMs &&
     a.idleTimeoutMs === b.idleTimeoutMs &&
+    a.concurrency === b.concurrency &&
+    a.maxCalls === b.maxCalls &&
     a.annotations === b.annotations &&
     a.syslogUrl === b.syslogUrl &&
     a.networkDisabled === b.networkDisabled &&

@@ -1,5 +1,6 @@
 import type { Call, CallId, CallType, ExtensionMap, JsonValue } from "../../core/call.ts";
 import type { AppSpec, FunctionSpec } from "../../core/function-spec.ts";
+import { isSettingAnnotation } from "../functions/function-settings.ts";
 import type { FoundFunction } from "../functions/functions.ts";
 import { callHeaders, headerValue, type RawHeaders } from "./call-headers.ts";
 
@@ -13,6 +14,11 @@ export interface CallRequest {
 
 /** Annotations that Fn's API computes: kept, they would give every gateway containers of its own. */
 const COMPUTED = ["fnproject.io/fn/invokeEndpoint", "fnproject.io/trigger/httpEndpoint"];
+
+/** Kiln's own annotations are fields of the call by now: kept, a change of them would cost warm containers. */
+function isForContainers(key: string): boolean {
+  return !COMPUTED.includes(key) && !isSettingAnnotation(key);
+}
 
 // Frozen, as all calls share it: who writes into it gets an error, not another call's extension.
 const NO_EXTENSIONS: ExtensionMap = Object.freeze({});
@@ -33,6 +39,10 @@ export function buildCall(id: CallId, { app, fn }: FoundFunction, request: CallR
     tmpfsMiB: fn.tmpfsMiB,
     timeoutMs: fn.timeoutMs,
     idleTimeoutMs: fn.idleTimeoutMs,
+    concurrency: fn.concurrency,
+    maxCalls: fn.maxCalls,
+    minContainers: fn.minContainers,
+    maxContainers: fn.maxContainers,
     config,
     annotations,
     syslogUrl: app.syslogUrl,
@@ -68,12 +78,12 @@ function merged(app: AppSpec, fn: FunctionSpec): Merged {
   const made = {
     app,
     config: Object.freeze({ ...app.config, ...fn.config }),
-    annotations: Object.freeze(withoutComputed({ ...app.annotations, ...fn.annotations })),
+    annotations: Object.freeze(forContainers({ ...app.annotations, ...fn.annotations })),
   };
   kept.set(fn, made);
   return made;
 }
 
-function withoutComputed(annotations: Record<string, JsonValue>): Record<string, JsonValue> {
-  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !COMPUTED.includes(key)));
+function forContainers(annotations: Record<string, JsonValue>): Record<string, JsonValue> {
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => isForContainers(key)));
 }

@@ -12,7 +12,7 @@ import type {
   RunnerFrame,
   Timings,
 } from "../../core/session/frames.ts";
-import { NO_TIMINGS } from "../../core/session/frames.ts";
+import { NO_CAPACITY, NO_TIMINGS } from "../../core/session/frames.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import type { RunnerStatus } from "./runnerpool.ts";
 import { ProtocolError } from "./session.ts";
@@ -93,6 +93,10 @@ function toCall(call: Call, remainingMs: number): pb.Call {
     tmpfsMib: call.tmpfsMiB,
     timeoutMs: call.timeoutMs,
     idleTimeoutMs: call.idleTimeoutMs,
+    concurrency: call.concurrency,
+    maxCalls: call.maxCalls,
+    minContainers: call.minContainers,
+    maxContainers: call.maxContainers,
     // 0 says that there is no deadline, so a call that has run out of time still says 1.
     remainingMs: Number.isFinite(remainingMs) ? Math.min(Math.max(1, Math.ceil(remainingMs)), 0xffff_ffff) : 0,
     config: { ...call.config },
@@ -161,12 +165,17 @@ function fromTimings(times: pb.Timings): Timings {
 }
 
 function capacity(value: pb.Capacity | undefined): Capacity {
+  if (value === undefined) return NO_CAPACITY;
   return {
-    freeMemoryMiB: value?.freeMemoryMib ?? 0,
-    freeCpuMillis: value?.freeCpuMillis ?? 0,
-    totalMemoryMiB: value?.totalMemoryMib ?? 0,
-    totalCpuMillis: value?.totalCpuMillis ?? 0,
-    idle: value?.idle ?? {},
+    freeMemoryMiB: value.freeMemoryMib,
+    freeCpuMillis: value.freeCpuMillis,
+    totalMemoryMiB: value.totalMemoryMib,
+    totalCpuMillis: value.totalCpuMillis,
+    idle: value.idle,
+    spareSlots: value.spareSlots,
+    starting: value.starting,
+    waiting: value.waiting,
+    running: value.running,
   };
 }
 

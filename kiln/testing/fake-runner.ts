@@ -2,7 +2,13 @@ import { setImmediate as turn } from "node:timers/promises";
 
 import { CallError } from "../../core/call-error.ts";
 import type { ErrorCode } from "../../core/error-codes.ts";
-import { NO_TIMINGS, type RefusalScope, type ResponseHead, type Timings } from "../../core/session/frames.ts";
+import {
+  NO_CAPACITY,
+  NO_TIMINGS,
+  type RefusalScope,
+  type ResponseHead,
+  type Timings,
+} from "../../core/session/frames.ts";
 import type { Offer, ResponseSink, Runner, RunnerCall, RunnerStatus } from "../../gateway/runnerpool/runnerpool.ts";
 
 /** What a fake runner does with the calls it is offered. */
@@ -48,7 +54,13 @@ export class FakeRunner implements Runner {
       active: 0,
       received: this.offered.length,
       handled: this.offered.length,
-      capacity: { freeMemoryMiB: 1_024, freeCpuMillis: 1_000, totalMemoryMiB: 1_024, totalCpuMillis: 1_000, idle: {} },
+      capacity: {
+        ...NO_CAPACITY,
+        freeMemoryMiB: 1_024,
+        freeCpuMillis: 1_000,
+        totalMemoryMiB: 1_024,
+        totalCpuMillis: 1_000,
+      },
     });
   }
 

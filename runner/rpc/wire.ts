@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 
 import type { Call, CallId, HeaderList, JsonValue } from "../../core/call.ts";
 import { isErrorCode } from "../../core/error-codes.ts";
+import { DEFAULTS } from "../../core/function-spec.ts";
 import type {
   Capacity,
   Finish,
@@ -40,6 +41,11 @@ export function fromCall(call: pb.Call): Call {
     tmpfsMiB: call.tmpfsMib,
     timeoutMs: call.timeoutMs,
     idleTimeoutMs: call.idleTimeoutMs,
+    // A gateway that does not know it says nothing.
+    concurrency: call.concurrency || DEFAULTS.concurrency,
+    maxCalls: call.maxCalls,
+    minContainers: call.minContainers,
+    maxContainers: call.maxContainers,
     config: call.config,
     annotations: Object.fromEntries(Object.entries(call.annotations).map(([key, text]) => [key, json(key, text)])),
     syslogUrl: call.syslogUrl,
@@ -71,6 +77,10 @@ export function toCapacity(capacity: Capacity): pb.Capacity {
     totalMemoryMib: capacity.totalMemoryMiB,
     totalCpuMillis: capacity.totalCpuMillis,
     idle: { ...capacity.idle },
+    spareSlots: { ...capacity.spareSlots },
+    starting: capacity.starting,
+    waiting: capacity.waiting,
+    running: capacity.running,
   });
 }
 

@@ -27,3 +27,20 @@ export interface Queue<C> {
   /** Containers on their way, blocked ones included. */
   starting: number;
 }
+
+/** Containers on their way, calls that wait, and calls that run. */
+export interface Load {
+  readonly starting: number;
+  readonly waiting: number;
+  readonly running: number;
+}
+
+export function loadOf<C>(queues: Iterable<Queue<C>>, entries: Iterable<Entry<C>>): Load {
+  let [starting, waiting, running] = [0, 0, 0];
+  for (const queue of queues) {
+    starting += queue.starting;
+    waiting += queue.waiting.length;
+  }
+  for (const { state } of entries) if (state === "busy") running += 1;
+  return { starting, waiting, running };
+}

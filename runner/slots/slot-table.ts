@@ -2,7 +2,7 @@ import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
 import { Alarm } from "./alarm.ts";
-import type { Entry, Queue, ThawTicket } from "./entry.ts";
+import { loadOf, type Entry, type Load, type Queue, type ThawTicket } from "./entry.ts";
 import { Freezer } from "./freezer.ts";
 import { busy, refused, tooBig } from "./refusals.ts";
 import { fits, minus, plus, type Resources } from "./resources.ts";
@@ -41,6 +41,11 @@ export class SlotTable<C> {
     let starting = 0;
     for (const queue of this.#queues.values()) starting += queue.starting;
     return this.#entries.size + starting;
+  }
+
+  /** Containers on their way, calls that wait, and calls that run. */
+  get load(): Load {
+    return loadOf(this.#queues.values(), this.#entries.values());
   }
 
   /** Keys that something is known of. */

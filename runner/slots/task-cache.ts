@@ -57,6 +57,8 @@ function makesTask(call: Call, { task, config }: Kept): boolean {
     call.tmpfsMiB === task.tmpfsMiB &&
     call.timeoutMs === task.timeoutMs &&
     call.idleTimeoutMs === task.idleTimeoutMs &&
+    call.concurrency === task.concurrency &&
+    call.maxCalls === task.maxCalls &&
     call.syslogUrl === task.syslogUrl &&
     call.networkDisabled === task.networkDisabled &&
     sameStrings(call.config, config) &&

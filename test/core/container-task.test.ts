@@ -19,6 +19,8 @@ describe("slotKey", () => {
     tmpfs: { tmpfsMiB: 7 },
     timeout: { timeoutMs: 7 },
     "idle timeout": { idleTimeoutMs: 7 },
+    concurrency: { concurrency: 7 },
+    "most calls": { maxCalls: 7 },
     config: { config: { A: "1" } },
     annotations: { annotations: { a: 1 } },
     syslog: { syslogUrl: "udp://localhost" },
@@ -37,6 +39,7 @@ describe("slotKey", () => {
     "call extensions": { callExtensions: { a: "1" } },
     "registry token": { registryToken: "secret" },
     type: { type: "detached" },
+    "least and most containers": { minContainers: 1, maxContainers: 2 },
   };
   for (const [what, changes] of Object.entries(equal)) {
     it(`is the same whatever the ${what}`, () => {

@@ -1,5 +1,5 @@
 import { CallError } from "../../../core/call-error.ts";
-import type { GatewayFrame, OfferedCall, RunnerFrame } from "../../../core/session/frames.ts";
+import { NO_CAPACITY, type GatewayFrame, type OfferedCall, type RunnerFrame } from "../../../core/session/frames.ts";
 import type { WindowLimits } from "../../../core/session/receive-windows.ts";
 import { GatewaySession } from "../../../gateway/runnerpool/session.ts";
 import { RunnerSession, type CallPort, type OfferedCallHandler } from "../../../runner/rpc/session.ts";
@@ -22,7 +22,7 @@ const HELLO = {
   bootId: "boot",
   version: "0",
   isolation: "container",
-  capacity: { freeMemoryMiB: 0, freeCpuMillis: 0, totalMemoryMiB: 0, totalCpuMillis: 0, idle: {} },
+  capacity: NO_CAPACITY,
 } as const;
 
 /** Both shipped ends of one session, and what is under way between them. Either end may learn of a loss first. */

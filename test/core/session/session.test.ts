@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { CallError } from "../../../core/call-error.ts";
 import type { HeaderList } from "../../../core/call.ts";
-import { NO_TIMINGS } from "../../../core/session/frames.ts";
+import { NO_CAPACITY, NO_TIMINGS } from "../../../core/session/frames.ts";
 import { callFor } from "../../../kiln/testing/call-for.ts";
 import { RecordingHandler, SessionPair } from "../../../kiln/testing/session-pair.ts";
 
@@ -418,7 +418,7 @@ describe("a peer that breaks the protocol", () => {
   it("gets one capacity frame, the newest, however long it does not read", () => {
     const pair = new SessionPair();
     for (let free = 0; free < 1_000; free++) {
-      pair.runner.capacity({ freeMemoryMiB: free, freeCpuMillis: 0, totalMemoryMiB: 0, totalCpuMillis: 0, idle: {} });
+      pair.runner.capacity({ ...NO_CAPACITY, freeMemoryMiB: free });
     }
 
     const frames = pair.runner.take(Infinity);

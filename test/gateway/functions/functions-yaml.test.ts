@@ -37,6 +37,10 @@ describe("parseFunctions", () => {
       "        annotations: { x: [1, true] }",
       "        on_cancel: finish",
       "        idempotent: true",
+      "        concurrency: 8",
+      "        max_calls: 1000",
+      "        min_containers: 1",
+      "        max_containers: 4",
     );
 
     const app = {
@@ -60,6 +64,10 @@ describe("parseFunctions", () => {
       annotations: { x: [1, true] },
       onCancel: "finish",
       idempotent: true,
+      concurrency: 8,
+      maxCalls: 1_000,
+      minContainers: 1,
+      maxContainers: 4,
     };
     assert.deepEqual(found, [{ app, fn }]);
   });
@@ -82,6 +90,10 @@ describe("parseFunctions", () => {
       annotations: {},
       onCancel: "kill",
       idempotent: false,
+      concurrency: 1,
+      maxCalls: 0,
+      minContainers: 0,
+      maxContainers: 0,
     });
   });
 
@@ -127,7 +139,17 @@ describe("parseFunctions", () => {
     ["cpus: lots", 'apps[0].fns[0].cpus is "lots", expected cores such as 0.5 or "500m", at most 1024'],
     ["cpus: 1025", 'apps[0].fns[0].cpus is 1025, expected cores such as 0.5 or "500m", at most 1024'],
     ["on_cancel: wait", 'apps[0].fns[0].on_cancel is "wait", expected kill or finish'],
-    ["idempotent: sometimes", 'apps[0].fns[0].idempotent is "sometimes", expected boolean'],
+    ["idempotent: sometimes", 'apps[0].fns[0].idempotent is "sometimes", expected true or false'],
+    ["concurrency: 0", "apps[0].fns[0].concurrency is 0, expected an integer 1 to 1000 (calls at the same time)"],
+    [
+      "annotations: { kiln/max-calls: many }",
+      'apps[0].fns[0].annotations.kiln/max-calls is "many", expected an integer 0 to 1000000000 (calls of one container, 0 for no limit)',
+    ],
+    ["annotations: { kiln/cpu: 1 }", "apps[0].fns[0].annotations.kiln/cpu is 1, expected kiln/cpus"],
+    [
+      "annotations: { kiln/min-containers: 3, kiln/max-containers: 2 }",
+      "apps[0].fns[0].annotations.kiln/min-containers is 3, expected at most max_containers, 2",
+    ],
     ["config: { PORT: 8080 }", "apps[0].fns[0].config.PORT is 8080, expected a string: put it in quotes"],
     ["annotations: { a: '' }", 'apps[0].fns[0].annotations.a is "", expected JSON of at most 512 bytes, not empty'],
     ["memroy: 128", 'apps[0].fns[0].memroy is not a field, did you mean "memory"'],
@@ -165,6 +187,11 @@ describe("parseFunctions", () => {
       "an app twice",
       ["apps:", "- name: a", "- name: a"],
       /^functions.yaml:3: apps\[1\].name is "a", expected another app name: it is taken$/,
+    ],
+    [
+      "a function's setting on its app",
+      ["apps:", "- name: a", "  annotations: { kiln/concurrency: 2 }"],
+      /^functions.yaml:3: apps\[0\].annotations is \{"kiln\/concurrency":2\}, expected no key that begins with kiln\//,
     ],
     ["a key twice", ["apps:", "- name: a", "  name: b"], /^functions.yaml:3: Map keys must be unique/],
     ["what is no YAML", ["apps: [", "  {"], /^functions.yaml:\d: /],

@@ -29,6 +29,8 @@ const OTHERS: Partial<Call> = {
   tmpfsMiB: 1,
   timeoutMs: 1,
   idleTimeoutMs: 1,
+  concurrency: 2,
+  maxCalls: 3,
   config: { A: "2" },
   annotations: { "acme.com/tags": ["a", { b: 2 }] },
   syslogUrl: "udp://127.0.0.1:1",
