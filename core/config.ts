@@ -75,6 +75,12 @@ export function integer(
   };
 }
 
+/** A port to listen on, or none where it is not set; 0 takes a free one. */
+export function optionalPort(meaning: string): Setting<number | undefined> {
+  const { type, parse } = integer(0, "", { max: 65_535 });
+  return { type: `${type}, or none`, fallback: undefined, meaning, parse };
+}
+
 function integerType(min: number, max: number): string {
   if (max !== Number.MAX_SAFE_INTEGER) return `integer ${min} to ${max}`;
   return min === Number.MIN_SAFE_INTEGER ? "integer" : `integer from ${min}`;
@@ -128,8 +134,8 @@ export function describeSettings(table: SettingTable): string {
 }
 
 export function shownDefault(fallback: unknown): string {
-  if (Array.isArray(fallback)) return fallback.length === 0 ? "none" : fallback.join(" ");
-  return fallback === "" ? "none" : String(fallback);
+  const given = [fallback].flat().filter((value) => value !== "" && value !== undefined);
+  return given.length === 0 ? "none" : given.join(" ");
 }
 
 function rawValue(name: string, env: Environment): string | undefined {

@@ -12,10 +12,14 @@ export interface Histogram {
   observe(value: number, labels?: Labels): void;
 }
 
+export type ReadValues = () => Iterable<readonly [value: number, labels?: Labels]>;
+
 /** Where a process counts; `render()` is the Prometheus text format, version 0.0.4. */
 export interface Metrics {
   counter(name: string, help: string): Counter;
   gauge(name: string, help: string): Gauge;
+  /** Values that are not kept: they are read each time they are asked for. */
+  read(name: string, help: string, values: ReadValues, type?: "gauge" | "counter"): void;
   histogram(name: string, help: string, buckets?: readonly number[]): Histogram;
   render(): string;
 }
@@ -50,6 +54,15 @@ export function createMetrics(): Metrics {
         add: (amount, labels) => bump(values, key(labels), amount),
       };
     },
+    read(name, help, values, type = "gauge") {
+      families.set(name, {
+        help,
+        type,
+        *samples() {
+          for (const [value, labels] of values()) yield `${name}${key(labels)} ${value}`;
+        },
+      });
+    },
     histogram(name, help, buckets = LATENCY_BUCKETS_MS) {
       const series = new Map<string, { counts: number[]; sum: number; count: number; labels: Labels }>();
       families.set(name, {
@@ -80,7 +93,7 @@ export function createMetrics(): Metrics {
     render() {
       const lines: string[] = [];
       for (const [name, family] of families) {
-        lines.push(`# HELP ${name} ${family.help}`, `# TYPE ${name} ${family.type}`, ...family.samples());
+        lines.push(`# HELP ${name} ${escaped(family.help)}`, `# TYPE ${name} ${family.type}`, ...family.samples());
       }
       return `${lines.join("\n")}\n`;
     },
@@ -93,6 +106,11 @@ function bump(values: Map<string, number>, id: string, amount: number): void {
 
 function key(labels: Labels | undefined): string {
   if (labels === undefined) return "";
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value).replaceAll('"', '\\"')}"`);
   return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+/** The format knows these escapes and no others. */
+function escaped(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }

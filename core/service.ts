@@ -30,6 +30,8 @@ export interface ServiceInput<Table extends SettingTable, Option extends string>
 export interface Running extends AsyncDisposable {
   /** `host:port`, as it is reached. */
   readonly address: string;
+  /** Where its operator finds metrics and health, `host:port`. */
+  readonly admin?: string | undefined;
   /** Ends what it waits for: the operator asked a second time. */
   hurry?(): void;
 }
@@ -71,7 +73,7 @@ export async function runService<Table extends SettingTable & LogTable, Option e
 
     const running = await service.start({ settings, options, log });
     hurry = () => running.hurry?.();
-    program.stdout.write(`${JSON.stringify({ ready: true, address: running.address })}\n`);
+    program.stdout.write(`${JSON.stringify({ ready: true, address: running.address, admin: running.admin })}\n`);
     await stopped.promise;
     log.info("Stopping");
     await running[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import { CallError } from "../core/call-error.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { createMetrics, type Metrics } from "../core/metrics.ts";
+import type { Readiness } from "../core/readiness.ts";
 import type { FunctionLookup } from "./functions/functions.ts";
 import { answerErrors } from "./invoke/answer-error.ts";
 import { beginCall } from "./invoke/begin-call.ts";
@@ -29,11 +30,7 @@ export interface GatewayOptions {
   readonly instruments?: { readonly clock?: Clock; readonly log?: Log; readonly metrics?: Metrics };
 }
 
-export interface Readiness {
-  readonly ready: boolean;
-  /** Why, in a few words. */
-  readonly detail: string;
-}
+export type { Readiness };
 
 const INVOKE = "/invoke/:fnId";
 const JSON_TYPE = { "content-type": "application/json; charset=utf-8" };

@@ -4,6 +4,7 @@ import process from "node:process";
 import { systemClock } from "../core/clock.ts";
 import type { Settings } from "../core/config.ts";
 import type { Log } from "../core/log.ts";
+import { isLoopback } from "../core/loopback.ts";
 import { createMetrics } from "../core/metrics.ts";
 import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
@@ -111,8 +112,4 @@ function limitsOf(settings: GatewaySettings): InvokeLimits {
     detachedPlacerTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
     headroomMs: settings.FN_EXECUTION_HEADROOM,
   };
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

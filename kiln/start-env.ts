@@ -29,7 +29,12 @@ export function gatewayEnv(env: Environment, pki: PkiFiles, runnerAddress: strin
 
 /** The runner's environment. It is for this machine's gateway only, wherever that one listens. */
 export function runnerEnv(env: Environment, pki: PkiFiles, defaults: Environment): Environment {
-  return { ...defaults, ...known(env, RUNNER_SETTINGS), ...pkiSettings(pki), FN_BIND: "127.0.0.1" };
+  const own = known(env, RUNNER_SETTINGS);
+  // The gateway takes the port that was asked for: the runner's log says which one it found.
+  const admin = Object.keys(own).some((name) => settingOf(name) === "FN_ADMIN_PORT")
+    ? { FN_ADMIN_PORT: "0", FN_ADMIN_BIND: "127.0.0.1" }
+    : {};
+  return { ...defaults, ...own, ...pkiSettings(pki), ...admin, FN_BIND: "127.0.0.1" };
 }
 
 function known(env: Environment, table: SettingTable): Environment {

@@ -10,6 +10,7 @@ import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
 import { VERSION } from "../core/version.ts";
+import { serveRunnerAdmin } from "./admin.ts";
 import type { RunnerOverrider } from "./calls/call-run.ts";
 import { openDocker } from "./driver/docker/open.ts";
 import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
@@ -68,6 +69,7 @@ async function serve<Options>(
     log,
   });
   made.use(directories);
+  const metrics = createMetrics();
   const runner = createRunner({
     identity,
     driver,
@@ -79,7 +81,7 @@ async function serve<Options>(
     }),
     directories,
     limits: limitsOf(settings),
-    host: { clock: systemClock, log, metrics: createMetrics() },
+    host: { clock: systemClock, log, metrics },
   });
   // It owns the driver and the directories from here on.
   made.move();
@@ -95,11 +97,14 @@ async function serve<Options>(
     log,
   });
   owned.use(server);
+  const admin = await serveRunnerAdmin(settings, { runner, driver, metrics, log });
+  if (admin !== undefined) owned.use(admin);
   await driver.removeLeftovers?.();
   announce(log, identity, driver, settings);
   const all = owned.move();
   return {
     address: `${server.host}:${server.port}`,
+    admin: admin?.address,
     hurry: () => runner.hurry(),
     async [Symbol.asyncDispose]() {
       // Its gateways hear of the calls' ends before their connections go.

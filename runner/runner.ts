@@ -12,7 +12,7 @@ import type { HotFunction } from "./hot/hot-function.ts";
 import { createLaunch, type FunctionContact, type LaunchLimits } from "./hot/launch.ts";
 import type { SocketDirectories } from "./hot/socket-directory.ts";
 import type { CallPort, OfferedCallHandler } from "./rpc/session.ts";
-import { runnerMetrics } from "./runner-metrics.ts";
+import { runnerGauges, runnerMetrics } from "./runner-metrics.ts";
 import { Resources } from "./slots/resources.ts";
 import { SlotTable } from "./slots/slot-table.ts";
 import type { Booking, LaunchTicket } from "./slots/slot.ts";
@@ -98,6 +98,8 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   let received = 0;
   let handled = 0;
   let capacityTold = true;
+
+  runnerGauges(metrics, { calls: countCalls, resources });
 
   const launch = createLaunch({
     driver,
@@ -187,6 +189,12 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     if (slots.size > 0) log.error("Containers are left behind", { containers: slots.size });
     await directories[Symbol.asyncDispose]();
     await driver[Symbol.asyncDispose]();
+  }
+
+  function countCalls(): { queued: number; running: number } {
+    let running = 0;
+    for (const run of active) if (run.running) running += 1;
+    return { queued: active.size - running, running };
   }
 
   async function until(done: () => boolean, ms: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { choice, flag, integer, text, words } from "../core/config.ts";
+import { choice, flag, integer, optionalPort, secretText, text, words } from "../core/config.ts";
 
 /** Every setting of a runner. `--help` and the README's table are printed from it. */
 export const RUNNER_SETTINGS = {
@@ -14,6 +14,10 @@ export const RUNNER_SETTINGS = {
   FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose gateways are believed"),
   FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
   FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),
+
+  FN_ADMIN_BIND: text("127.0.0.1", "Address for /metrics, /livez, /readyz and /version"),
+  FN_ADMIN_PORT: optionalPort("Their port; none serves none, 0 takes a free one"),
+  FN_ADMIN_TOKEN: secretText("Bearer token that /metrics and /version ask for; has to be set beyond loopback"),
 
   FN_DRIVER: choice(["docker", "process"], "docker", "What runs functions; process has no isolation and no limits"),
   DOCKER_HOST: text("unix:///var/run/docker.sock", "Where the Docker Engine listens: unix:// or tcp://"),

@@ -102,11 +102,11 @@ class MtlsRunner implements Runner {
     return new OutgoingCall(this, link.session, call, remainingMs, signal).answer;
   }
 
-  async status(signal: AbortSignal): Promise<RunnerStatus> {
+  async status(signal: AbortSignal, body?: Uint8Array): Promise<RunnerStatus> {
     if (this.#live === undefined) await unlessAborted(this.#firstDial, signal);
     if (this.#live === undefined) throw this.#down;
     try {
-      return await this.#live.link.status(signal);
+      return await this.#live.link.status(signal, body);
     } catch (error) {
       throw CallError.from(error, "runner_unreachable");
     }

@@ -24,7 +24,7 @@ import { fromResponse, fromStatus, toRequest } from "./wire.ts";
 export interface RunnerLink {
   readonly session: GatewaySession;
   readonly hello: RunnerHello;
-  status(signal: AbortSignal): Promise<RunnerStatus>;
+  status(signal: AbortSignal, body?: Uint8Array): Promise<RunnerStatus>;
   /** Resolves with the reason when the connection is gone, or takes no new calls: its session is over or it is not. */
   readonly lost: Promise<CallError>;
   /** Has it take no new calls unless one of these authorities vouches for the runner's certificate. */
@@ -96,7 +96,8 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
       if (!isVouchedFor(certificates, authorities)) retire("the authority of its certificate is no longer believed");
     },
     lost: lost.promise,
-    status: async (signal) => fromStatus(await client.status(create(StatusRequestSchema), { signal })),
+    status: async (signal, body) =>
+      fromStatus(await client.status(create(StatusRequestSchema, { body: body ?? new Uint8Array() }), { signal })),
     close: () => close(new Error("this gateway closed it")),
   };
 }

@@ -1,6 +1,7 @@
 import type { CallError } from "../../core/call-error.ts";
 import type { Call, ExtensionMap } from "../../core/call.ts";
 import type { Capacity, Finish, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
+import type { StatusCheck } from "../../core/status-check.ts";
 
 /** Chooses a runner for a call. */
 export interface Placer {
@@ -36,8 +37,11 @@ export interface Runner extends AsyncDisposable {
   readonly connected: boolean;
   /** Never throws: whatever happens before the call may have started is a refusal. */
   tryCall(call: RunnerCall, signal: AbortSignal): Promise<Offer>;
-  /** @throws CallError `runner_unreachable` */
-  status(signal: AbortSignal): Promise<RunnerStatus>;
+  /**
+   * @param body - for the runner's status image, at most 64 KiB; `{}` where it is left out
+   * @throws CallError `runner_unreachable`
+   */
+  status(signal: AbortSignal, body?: Uint8Array): Promise<RunnerStatus>;
   /** Calls `wake` whenever the runner may have become able to take a call; returns the unsubscriber. */
   onCapacity(wake: () => void): () => void;
 }
@@ -55,8 +59,11 @@ export interface RunnerStatus {
   readonly draining: boolean;
   readonly active: number;
   readonly received: number;
+  /** Refused ones are not counted. */
   readonly handled: number;
   readonly capacity: Capacity;
+  /** What its operator's checks found; undefined where it has none, and while it drains. */
+  readonly check: StatusCheck | undefined;
 }
 
 /** A call on its way to a runner: what pools, placers and runners see of it. */

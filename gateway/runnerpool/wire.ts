@@ -13,6 +13,7 @@ import type {
   Timings,
 } from "../../core/session/frames.ts";
 import { NO_CAPACITY, NO_TIMINGS } from "../../core/session/frames.ts";
+import type { StatusCheck } from "../../core/status-check.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import type { RunnerStatus } from "./runnerpool.ts";
 import { ProtocolError } from "./session.ts";
@@ -38,6 +39,22 @@ export function fromStatus(status: pb.StatusResponse): RunnerStatus {
     received: Number(status.received),
     handled: Number(status.handled),
     capacity: capacity(status.capacity),
+    check: status.check === undefined ? undefined : fromCheck(status.check),
+  };
+}
+
+function fromCheck(check: pb.StatusCheck): StatusCheck {
+  const { failed, code, message, status } = check;
+  return {
+    failure: failed ? { code: code === "" ? undefined : errorCode(code), message, status } : undefined,
+    callId: check.callId,
+    details: check.details,
+    createdAtMs: Number(check.createdAtMs),
+    completedAtMs: Number(check.completedAtMs),
+    timings: check.timings === undefined ? NO_TIMINGS : fromTimings(check.timings),
+    cached: check.cached,
+    networkDisabled: check.networkDisabled,
+    custom: check.custom,
   };
 }
 

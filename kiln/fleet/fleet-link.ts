@@ -101,7 +101,15 @@ export class FleetLink implements RunnerLink {
 
   status(): Promise<RunnerStatus> {
     const { runnerId, bootId, version, isolation, capacity } = this.#runner.hello();
-    return Promise.resolve({ runnerId, bootId, version, isolation, capacity, ...this.#runner.status() });
+    return Promise.resolve({
+      runnerId,
+      bootId,
+      version,
+      isolation,
+      capacity,
+      ...this.#runner.status(),
+      check: undefined,
+    });
   }
 
   /** There are no certificates here. */

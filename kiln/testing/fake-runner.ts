@@ -61,6 +61,7 @@ export class FakeRunner implements Runner {
         totalMemoryMiB: 1_024,
         totalCpuMillis: 1_000,
       },
+      check: undefined,
     });
   }
 

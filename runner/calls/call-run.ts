@@ -67,6 +67,11 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     return this.#call;
   }
 
+  /** It has a container and runs in it. */
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
   begin(): void {
     try {
       validateCall(this.#call);

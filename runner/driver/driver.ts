@@ -1,5 +1,6 @@
 import type { CallId, ExtensionMap, HeaderList } from "../../core/call.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
+import type { Readiness } from "../../core/readiness.ts";
 import type { Isolation } from "../../core/session/frames.ts";
 
 /** Starts containers. `Options` is what it creates one from, for instance dockerode's create options. */
@@ -12,6 +13,8 @@ export interface Driver<Options = unknown> extends AsyncDisposable {
   options(task: ContainerTask, place: ContainerPlace): Options;
   /** Creates and starts a container from what the hooks made of its options. The guard stands in here. */
   readonly start: Start<Options>;
+  /** Whether it can start containers now; always, where there is no such question. */
+  readiness?(): Promise<Readiness>;
   /** Removes what earlier boots of this runner left. Called once its address is bound: until then one may be alive. */
   removeLeftovers?(): Promise<void>;
 }

@@ -29,6 +29,28 @@ describe("createMetrics", () => {
     );
   });
 
+  it("reads what is not kept each time it renders, and escapes what the format escapes", () => {
+    const metrics = createMetrics();
+    let open = 1;
+    metrics.read("fds", "Open\nfiles", () => [[open, { path: 'C:\\a"b\nc\u0001' }]]);
+    metrics.read("cpu_seconds_total", "CPU", () => [[2]], "counter");
+
+    open = 7;
+
+    assert.equal(
+      metrics.render(),
+      [
+        "# HELP fds Open\\nfiles",
+        "# TYPE fds gauge",
+        'fds{path="C:\\\\a\\"b\\nc\u0001"} 7',
+        "# HELP cpu_seconds_total CPU",
+        "# TYPE cpu_seconds_total counter",
+        "cpu_seconds_total 2",
+        "",
+      ].join("\n"),
+    );
+  });
+
   it("renders histograms with cumulative buckets", () => {
     const metrics = createMetrics();
     const latency = metrics.histogram("fn_ms", "Latency", [1, 10]);

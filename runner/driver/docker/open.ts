@@ -5,6 +5,7 @@ import type { RunnerIdentity } from "../../runner.ts";
 import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver } from "../driver.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
+import { engineReadiness } from "./engine-readiness.ts";
 import { connectEngine, pingEngine } from "./engine.ts";
 import { watchGuard } from "./guard-file.ts";
 import { createGuard } from "./guard.ts";
@@ -42,6 +43,7 @@ export async function openDocker(
   });
   return {
     ...driver,
+    readiness: engineReadiness(docker, settings.DOCKER_HOST, systemClock),
     async removeLeftovers() {
       const containers = await removeLeftovers(docker, installation, { clock: systemClock, log });
       if (containers > 0) log.info("Removed what an earlier run left behind", { containers });

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file kiln/runner/v1/runner.proto.
  */
 export const file_kiln_runner_v1_runner: GenFile = /*@__PURE__*/
-  fileDesc("ChtraWxuL3J1bm5lci92MS9ydW5uZXIucHJvdG8SDmtpbG4ucnVubmVyLnYxIj0KDUVuZ2FnZVJlcXVlc3QSLAoGZnJhbWVzGAEgAygLMhwua2lsbi5ydW5uZXIudjEuR2F0ZXdheUZyYW1lIj0KDkVuZ2FnZVJlc3BvbnNlEisKBmZyYW1lcxgBIAMoCzIbLmtpbG4ucnVubmVyLnYxLlJ1bm5lckZyYW1lIp4CCgxHYXRld2F5RnJhbWUSDAoEY2FsbBgBIAEoDRItCgVoZWxsbxgCIAEoCzIcLmtpbG4ucnVubmVyLnYxLkdhdGV3YXlIZWxsb0gAEiYKBW9mZmVyGAMgASgLMhUua2lsbi5ydW5uZXIudjEuT2ZmZXJIABImCgVzdGFydBgEIAEoCzIVLmtpbG4ucnVubmVyLnYxLlN0YXJ0SAASJAoEZGF0YRgFIAEoCzIULmtpbG4ucnVubmVyLnYxLkRhdGFIABIoCgZjcmVkaXQYBiABKAsyFi5raWxuLnJ1bm5lci52MS5DcmVkaXRIABIoCgZjYW5jZWwYByABKAsyFi5raWxuLnJ1bm5lci52MS5DYW5jZWxIAEIHCgVmcmFtZSLYAwoLUnVubmVyRnJhbWUSDAoEY2FsbBgBIAEoDRIsCgVoZWxsbxgCIAEoCzIbLmtpbG4ucnVubmVyLnYxLlJ1bm5lckhlbGxvSAASKgoHcmVmdXNlZBgDIAEoCzIXLmtpbG4ucnVubmVyLnYxLlJlZnVzZWRIABIqCgdwZW5kaW5nGAQgASgLMhcua2lsbi5ydW5uZXIudjEuUGVuZGluZ0gAEiwKCGFjY2VwdGVkGAUgASgLMhgua2lsbi5ydW5uZXIudjEuQWNjZXB0ZWRIABIkCgRoZWFkGAYgASgLMhQua2lsbi5ydW5uZXIudjEuSGVhZEgAEiQKBGRhdGEYByABKAsyFC5raWxuLnJ1bm5lci52MS5EYXRhSAASKAoGY3JlZGl0GAggASgLMhYua2lsbi5ydW5uZXIudjEuQ3JlZGl0SAASLAoIZmluaXNoZWQYCSABKAsyGC5raWxuLnJ1bm5lci52MS5GaW5pc2hlZEgAEiwKCGNhcGFjaXR5GAogASgLMhgua2lsbi5ydW5uZXIudjEuQ2FwYWNpdHlIABIsCghkcmFpbmluZxgLIAEoCzIYLmtpbG4ucnVubmVyLnYxLkRyYWluaW5nSABCBwoFZnJhbWUiMwoMR2F0ZXdheUhlbGxvEhIKCmdhdGV3YXlfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCSKcAQoLUnVubmVySGVsbG8SEQoJcnVubmVyX2lkGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIsCglpc29sYXRpb24YBCABKA4yGS5raWxuLnJ1bm5lci52MS5Jc29sYXRpb24SKgoIY2FwYWNpdHkYBSABKAsyGC5raWxuLnJ1bm5lci52MS5DYXBhY2l0eSJ1CgVPZmZlchIiCgRjYWxsGAEgASgLMhQua2lsbi5ydW5uZXIudjEuQ2FsbBIMCgRib2R5GAIgASgMEgsKA2VuZBgDIAEoCBIXCg9yZXNwb25zZV9jcmVkaXQYBCABKA0SFAoMYWZmaW5pdHlfa2V5GAUgASgJItIHCgRDYWxsEgoKAmlkGAEgASgJEiYKBHR5cGUYAiABKA4yGC5raWxuLnJ1bm5lci52MS5DYWxsVHlwZRIOCgZhcHBfaWQYAyABKAkSEAoIYXBwX25hbWUYBCABKAkSDQoFZm5faWQYBSABKAkSDwoHZm5fbmFtZRgGIAEoCRINCgVpbWFnZRgHIAEoCRISCgptZW1vcnlfbWliGAggASgNEhIKCmNwdV9taWxsaXMYCSABKA0SEQoJdG1wZnNfbWliGAogASgNEhIKCnRpbWVvdXRfbXMYCyABKA0SFwoPaWRsZV90aW1lb3V0X21zGAwgASgNEhQKDHJlbWFpbmluZ19tcxgNIAEoDRIwCgZjb25maWcYDiADKAsyIC5raWxuLnJ1bm5lci52MS5DYWxsLkNvbmZpZ0VudHJ5EjoKC2Fubm90YXRpb25zGA8gAygLMiUua2lsbi5ydW5uZXIudjEuQ2FsbC5Bbm5vdGF0aW9uc0VudHJ5EhIKCnN5c2xvZ191cmwYECABKAkSGAoQbmV0d29ya19kaXNhYmxlZBgRIAEoCBIrCglvbl9jYW5jZWwYEiABKA4yGC5raWxuLnJ1bm5lci52MS5PbkNhbmNlbBIOCgZtZXRob2QYEyABKAkSCwoDdXJsGBQgASgJEicKB2hlYWRlcnMYFSADKAsyFi5raWxuLnJ1bm5lci52MS5IZWFkZXISOAoKZXh0ZW5zaW9ucxgWIAMoCzIkLmtpbG4ucnVubmVyLnYxLkNhbGwuRXh0ZW5zaW9uc0VudHJ5EkEKD2NhbGxfZXh0ZW5zaW9ucxgXIAMoCzIoLmtpbG4ucnVubmVyLnYxLkNhbGwuQ2FsbEV4dGVuc2lvbnNFbnRyeRIWCg5yZWdpc3RyeV90b2tlbhgYIAEoCRITCgtjb25jdXJyZW5jeRgZIAEoDRIWCg5taW5fY29udGFpbmVycxgaIAEoDRIWCg5tYXhfY29udGFpbmVycxgbIAEoDRIRCgltYXhfY2FsbHMYHCABKA0aLQoLQ29uZmlnRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMQoPRXh0ZW5zaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNQoTQ2FsbEV4dGVuc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIiUKBkhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIgcKBVN0YXJ0IiIKBERhdGESDQoFYnl0ZXMYASABKAwSCwoDZW5kGAIgASgIIhcKBkNyZWRpdBINCgVieXRlcxgBIAEoDSIWCgZDYW5jZWwSDAoEY29kZRgBIAEoCSJVCgdSZWZ1c2VkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIrCgVzY29wZRgDIAEoDjIcLmtpbG4ucnVubmVyLnYxLlJlZnVzYWxTY29wZSIYCgdQZW5kaW5nEg0KBXBoYXNlGAEgASgJIiAKCEFjY2VwdGVkEhQKDGNvbnRhaW5lcl9pZBgBIAEoCSI/CgRIZWFkEg4KBnN0YXR1cxgBIAEoDRInCgdoZWFkZXJzGAIgAygLMhYua2lsbi5ydW5uZXIudjEuSGVhZGVyIngKCEZpbmlzaGVkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIOCgZzdGF0dXMYAyABKA0SEwoLc3RkZXJyX3RhaWwYBCABKAkSKAoHdGltaW5ncxgFIAEoCzIXLmtpbG4ucnVubmVyLnYxLlRpbWluZ3MiXgoHVGltaW5ncxIPCgd3YWl0X3VzGAEgASgEEg8KB3B1bGxfdXMYAiABKAQSEAoIc3RhcnRfdXMYAyABKAQSDwoHaW5pdF91cxgEIAEoBBIOCgZydW5fdXMYBSABKAQi9QIKCENhcGFjaXR5EhcKD2ZyZWVfbWVtb3J5X21pYhgBIAEoDRIXCg9mcmVlX2NwdV9taWxsaXMYAiABKA0SMAoEaWRsZRgDIAMoCzIiLmtpbG4ucnVubmVyLnYxLkNhcGFjaXR5LklkbGVFbnRyeRIYChB0b3RhbF9tZW1vcnlfbWliGAQgASgNEhgKEHRvdGFsX2NwdV9taWxsaXMYBSABKA0SPQoLc3BhcmVfc2xvdHMYBiADKAsyKC5raWxuLnJ1bm5lci52MS5DYXBhY2l0eS5TcGFyZVNsb3RzRW50cnkSEAoIc3RhcnRpbmcYByABKA0SDwoHd2FpdGluZxgIIAEoDRIPCgdydW5uaW5nGAkgASgNGisKCUlkbGVFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBGjEKD1NwYXJlU2xvdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBIgoKCERyYWluaW5nIkEKDUludm9rZVJlcXVlc3QSIgoEY2FsbBgBIAEoCzIULmtpbG4ucnVubmVyLnYxLkNhbGwSDAoEYm9keRgCIAEoDCKBAQoOSW52b2tlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgNEicKB2hlYWRlcnMYAiADKAsyFi5raWxuLnJ1bm5lci52MS5IZWFkZXISDAoEYm9keRgDIAEoDBIoCgd0aW1pbmdzGAQgASgLMhcua2lsbi5ydW5uZXIudjEuVGltaW5ncyIPCg1TdGF0dXNSZXF1ZXN0IuQBCg5TdGF0dXNSZXNwb25zZRIRCglydW5uZXJfaWQYASABKAkSDwoHYm9vdF9pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEiwKCWlzb2xhdGlvbhgEIAEoDjIZLmtpbG4ucnVubmVyLnYxLklzb2xhdGlvbhIQCghkcmFpbmluZxgFIAEoCBIOCgZhY3RpdmUYBiABKA0SEAoIcmVjZWl2ZWQYByABKAQSDwoHaGFuZGxlZBgIIAEoBBIqCghjYXBhY2l0eRgJIAEoCzIYLmtpbG4ucnVubmVyLnYxLkNhcGFjaXR5KlMKCUlzb2xhdGlvbhIZChVJU09MQVRJT05fVU5TUEVDSUZJRUQQABISCg5JU09MQVRJT05fTk9ORRABEhcKE0lTT0xBVElPTl9DT05UQUlORVIQAipRCghDYWxsVHlwZRIZChVDQUxMX1RZUEVfVU5TUEVDSUZJRUQQABISCg5DQUxMX1RZUEVfU1lOQxABEhYKEkNBTExfVFlQRV9ERVRBQ0hFRBACKk8KCE9uQ2FuY2VsEhkKFU9OX0NBTkNFTF9VTlNQRUNJRklFRBAAEhIKDk9OX0NBTkNFTF9LSUxMEAESFAoQT05fQ0FOQ0VMX0ZJTklTSBACKmoKDFJlZnVzYWxTY29wZRIdChlSRUZVU0FMX1NDT1BFX1VOU1BFQ0lGSUVEEAASHQoZUkVGVVNBTF9TQ09QRV9USElTX1JVTk5FUhABEhwKGFJFRlVTQUxfU0NPUEVfQU5ZX1JVTk5FUhACMu4BCg1SdW5uZXJTZXJ2aWNlEksKBkVuZ2FnZRIdLmtpbG4ucnVubmVyLnYxLkVuZ2FnZVJlcXVlc3QaHi5raWxuLnJ1bm5lci52MS5FbmdhZ2VSZXNwb25zZSgBMAESRwoGSW52b2tlEh0ua2lsbi5ydW5uZXIudjEuSW52b2tlUmVxdWVzdBoeLmtpbG4ucnVubmVyLnYxLkludm9rZVJlc3BvbnNlEkcKBlN0YXR1cxIdLmtpbG4ucnVubmVyLnYxLlN0YXR1c1JlcXVlc3QaHi5raWxuLnJ1bm5lci52MS5TdGF0dXNSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("ChtraWxuL3J1bm5lci92MS9ydW5uZXIucHJvdG8SDmtpbG4ucnVubmVyLnYxIj0KDUVuZ2FnZVJlcXVlc3QSLAoGZnJhbWVzGAEgAygLMhwua2lsbi5ydW5uZXIudjEuR2F0ZXdheUZyYW1lIj0KDkVuZ2FnZVJlc3BvbnNlEisKBmZyYW1lcxgBIAMoCzIbLmtpbG4ucnVubmVyLnYxLlJ1bm5lckZyYW1lIp4CCgxHYXRld2F5RnJhbWUSDAoEY2FsbBgBIAEoDRItCgVoZWxsbxgCIAEoCzIcLmtpbG4ucnVubmVyLnYxLkdhdGV3YXlIZWxsb0gAEiYKBW9mZmVyGAMgASgLMhUua2lsbi5ydW5uZXIudjEuT2ZmZXJIABImCgVzdGFydBgEIAEoCzIVLmtpbG4ucnVubmVyLnYxLlN0YXJ0SAASJAoEZGF0YRgFIAEoCzIULmtpbG4ucnVubmVyLnYxLkRhdGFIABIoCgZjcmVkaXQYBiABKAsyFi5raWxuLnJ1bm5lci52MS5DcmVkaXRIABIoCgZjYW5jZWwYByABKAsyFi5raWxuLnJ1bm5lci52MS5DYW5jZWxIAEIHCgVmcmFtZSLYAwoLUnVubmVyRnJhbWUSDAoEY2FsbBgBIAEoDRIsCgVoZWxsbxgCIAEoCzIbLmtpbG4ucnVubmVyLnYxLlJ1bm5lckhlbGxvSAASKgoHcmVmdXNlZBgDIAEoCzIXLmtpbG4ucnVubmVyLnYxLlJlZnVzZWRIABIqCgdwZW5kaW5nGAQgASgLMhcua2lsbi5ydW5uZXIudjEuUGVuZGluZ0gAEiwKCGFjY2VwdGVkGAUgASgLMhgua2lsbi5ydW5uZXIudjEuQWNjZXB0ZWRIABIkCgRoZWFkGAYgASgLMhQua2lsbi5ydW5uZXIudjEuSGVhZEgAEiQKBGRhdGEYByABKAsyFC5raWxuLnJ1bm5lci52MS5EYXRhSAASKAoGY3JlZGl0GAggASgLMhYua2lsbi5ydW5uZXIudjEuQ3JlZGl0SAASLAoIZmluaXNoZWQYCSABKAsyGC5raWxuLnJ1bm5lci52MS5GaW5pc2hlZEgAEiwKCGNhcGFjaXR5GAogASgLMhgua2lsbi5ydW5uZXIudjEuQ2FwYWNpdHlIABIsCghkcmFpbmluZxgLIAEoCzIYLmtpbG4ucnVubmVyLnYxLkRyYWluaW5nSABCBwoFZnJhbWUiMwoMR2F0ZXdheUhlbGxvEhIKCmdhdGV3YXlfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCSKcAQoLUnVubmVySGVsbG8SEQoJcnVubmVyX2lkGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIsCglpc29sYXRpb24YBCABKA4yGS5raWxuLnJ1bm5lci52MS5Jc29sYXRpb24SKgoIY2FwYWNpdHkYBSABKAsyGC5raWxuLnJ1bm5lci52MS5DYXBhY2l0eSJ1CgVPZmZlchIiCgRjYWxsGAEgASgLMhQua2lsbi5ydW5uZXIudjEuQ2FsbBIMCgRib2R5GAIgASgMEgsKA2VuZBgDIAEoCBIXCg9yZXNwb25zZV9jcmVkaXQYBCABKA0SFAoMYWZmaW5pdHlfa2V5GAUgASgJItIHCgRDYWxsEgoKAmlkGAEgASgJEiYKBHR5cGUYAiABKA4yGC5raWxuLnJ1bm5lci52MS5DYWxsVHlwZRIOCgZhcHBfaWQYAyABKAkSEAoIYXBwX25hbWUYBCABKAkSDQoFZm5faWQYBSABKAkSDwoHZm5fbmFtZRgGIAEoCRINCgVpbWFnZRgHIAEoCRISCgptZW1vcnlfbWliGAggASgNEhIKCmNwdV9taWxsaXMYCSABKA0SEQoJdG1wZnNfbWliGAogASgNEhIKCnRpbWVvdXRfbXMYCyABKA0SFwoPaWRsZV90aW1lb3V0X21zGAwgASgNEhQKDHJlbWFpbmluZ19tcxgNIAEoDRIwCgZjb25maWcYDiADKAsyIC5raWxuLnJ1bm5lci52MS5DYWxsLkNvbmZpZ0VudHJ5EjoKC2Fubm90YXRpb25zGA8gAygLMiUua2lsbi5ydW5uZXIudjEuQ2FsbC5Bbm5vdGF0aW9uc0VudHJ5EhIKCnN5c2xvZ191cmwYECABKAkSGAoQbmV0d29ya19kaXNhYmxlZBgRIAEoCBIrCglvbl9jYW5jZWwYEiABKA4yGC5raWxuLnJ1bm5lci52MS5PbkNhbmNlbBIOCgZtZXRob2QYEyABKAkSCwoDdXJsGBQgASgJEicKB2hlYWRlcnMYFSADKAsyFi5raWxuLnJ1bm5lci52MS5IZWFkZXISOAoKZXh0ZW5zaW9ucxgWIAMoCzIkLmtpbG4ucnVubmVyLnYxLkNhbGwuRXh0ZW5zaW9uc0VudHJ5EkEKD2NhbGxfZXh0ZW5zaW9ucxgXIAMoCzIoLmtpbG4ucnVubmVyLnYxLkNhbGwuQ2FsbEV4dGVuc2lvbnNFbnRyeRIWCg5yZWdpc3RyeV90b2tlbhgYIAEoCRITCgtjb25jdXJyZW5jeRgZIAEoDRIWCg5taW5fY29udGFpbmVycxgaIAEoDRIWCg5tYXhfY29udGFpbmVycxgbIAEoDRIRCgltYXhfY2FsbHMYHCABKA0aLQoLQ29uZmlnRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoyChBBbm5vdGF0aW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMQoPRXh0ZW5zaW9uc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNQoTQ2FsbEV4dGVuc2lvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIiUKBkhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIgcKBVN0YXJ0IiIKBERhdGESDQoFYnl0ZXMYASABKAwSCwoDZW5kGAIgASgIIhcKBkNyZWRpdBINCgVieXRlcxgBIAEoDSIWCgZDYW5jZWwSDAoEY29kZRgBIAEoCSJVCgdSZWZ1c2VkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIrCgVzY29wZRgDIAEoDjIcLmtpbG4ucnVubmVyLnYxLlJlZnVzYWxTY29wZSIYCgdQZW5kaW5nEg0KBXBoYXNlGAEgASgJIiAKCEFjY2VwdGVkEhQKDGNvbnRhaW5lcl9pZBgBIAEoCSI/CgRIZWFkEg4KBnN0YXR1cxgBIAEoDRInCgdoZWFkZXJzGAIgAygLMhYua2lsbi5ydW5uZXIudjEuSGVhZGVyIngKCEZpbmlzaGVkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIOCgZzdGF0dXMYAyABKA0SEwoLc3RkZXJyX3RhaWwYBCABKAkSKAoHdGltaW5ncxgFIAEoCzIXLmtpbG4ucnVubmVyLnYxLlRpbWluZ3MiXgoHVGltaW5ncxIPCgd3YWl0X3VzGAEgASgEEg8KB3B1bGxfdXMYAiABKAQSEAoIc3RhcnRfdXMYAyABKAQSDwoHaW5pdF91cxgEIAEoBBIOCgZydW5fdXMYBSABKAQi9QIKCENhcGFjaXR5EhcKD2ZyZWVfbWVtb3J5X21pYhgBIAEoDRIXCg9mcmVlX2NwdV9taWxsaXMYAiABKA0SMAoEaWRsZRgDIAMoCzIiLmtpbG4ucnVubmVyLnYxLkNhcGFjaXR5LklkbGVFbnRyeRIYChB0b3RhbF9tZW1vcnlfbWliGAQgASgNEhgKEHRvdGFsX2NwdV9taWxsaXMYBSABKA0SPQoLc3BhcmVfc2xvdHMYBiADKAsyKC5raWxuLnJ1bm5lci52MS5DYXBhY2l0eS5TcGFyZVNsb3RzRW50cnkSEAoIc3RhcnRpbmcYByABKA0SDwoHd2FpdGluZxgIIAEoDRIPCgdydW5uaW5nGAkgASgNGisKCUlkbGVFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBGjEKD1NwYXJlU2xvdHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKA06AjgBIgoKCERyYWluaW5nIkEKDUludm9rZVJlcXVlc3QSIgoEY2FsbBgBIAEoCzIULmtpbG4ucnVubmVyLnYxLkNhbGwSDAoEYm9keRgCIAEoDCKBAQoOSW52b2tlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgNEicKB2hlYWRlcnMYAiADKAsyFi5raWxuLnJ1bm5lci52MS5IZWFkZXISDAoEYm9keRgDIAEoDBIoCgd0aW1pbmdzGAQgASgLMhcua2lsbi5ydW5uZXIudjEuVGltaW5ncyIdCg1TdGF0dXNSZXF1ZXN0EgwKBGJvZHkYASABKAwikAIKDlN0YXR1c1Jlc3BvbnNlEhEKCXJ1bm5lcl9pZBgBIAEoCRIPCgdib290X2lkGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSLAoJaXNvbGF0aW9uGAQgASgOMhkua2lsbi5ydW5uZXIudjEuSXNvbGF0aW9uEhAKCGRyYWluaW5nGAUgASgIEg4KBmFjdGl2ZRgGIAEoDRIQCghyZWNlaXZlZBgHIAEoBBIPCgdoYW5kbGVkGAggASgEEioKCGNhcGFjaXR5GAkgASgLMhgua2lsbi5ydW5uZXIudjEuQ2FwYWNpdHkSKgoFY2hlY2sYCiABKAsyGy5raWxuLnJ1bm5lci52MS5TdGF0dXNDaGVjayLaAgoLU3RhdHVzQ2hlY2sSDgoGZmFpbGVkGAEgASgIEgwKBGNvZGUYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIOCgZzdGF0dXMYBCABKA0SDwoHY2FsbF9pZBgFIAEoCRIPCgdkZXRhaWxzGAYgASgMEhUKDWNyZWF0ZWRfYXRfbXMYByABKAQSFwoPY29tcGxldGVkX2F0X21zGAggASgEEigKB3RpbWluZ3MYCSABKAsyFy5raWxuLnJ1bm5lci52MS5UaW1pbmdzEg4KBmNhY2hlZBgKIAEoCBIYChBuZXR3b3JrX2Rpc2FibGVkGAsgASgIEjcKBmN1c3RvbRgMIAMoCzInLmtpbG4ucnVubmVyLnYxLlN0YXR1c0NoZWNrLkN1c3RvbUVudHJ5Gi0KC0N1c3RvbUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiQwoRU3RyZWFtTG9nc1JlcXVlc3QSDgoGYXBwX2lkGAEgASgJEg0KBWZuX2lkGAIgASgJEg8KB2NhbGxfaWQYAyABKAkiTQoSU3RyZWFtTG9nc1Jlc3BvbnNlEg8KB2Ryb3BwZWQYASABKAQSJgoFbGluZXMYAiADKAsyFy5raWxuLnJ1bm5lci52MS5Mb2dMaW5lIrkBCgdMb2dMaW5lEg0KBWF0X21zGAEgASgEEg4KBmFwcF9pZBgCIAEoCRINCgVmbl9pZBgDIAEoCRIUCgxjb250YWluZXJfaWQYBCABKAkSDwoHY2FsbF9pZBgFIAEoCRIPCgdiZXR3ZWVuGAYgASgIEikKBnNvdXJjZRgHIAEoDjIZLmtpbG4ucnVubmVyLnYxLkxvZ1NvdXJjZRIMCgR0ZXh0GAggASgJEg8KB3BhcnRpYWwYCSABKAgqUwoJSXNvbGF0aW9uEhkKFUlTT0xBVElPTl9VTlNQRUNJRklFRBAAEhIKDklTT0xBVElPTl9OT05FEAESFwoTSVNPTEFUSU9OX0NPTlRBSU5FUhACKlEKCENhbGxUeXBlEhkKFUNBTExfVFlQRV9VTlNQRUNJRklFRBAAEhIKDkNBTExfVFlQRV9TWU5DEAESFgoSQ0FMTF9UWVBFX0RFVEFDSEVEEAIqTwoIT25DYW5jZWwSGQoVT05fQ0FOQ0VMX1VOU1BFQ0lGSUVEEAASEgoOT05fQ0FOQ0VMX0tJTEwQARIUChBPTl9DQU5DRUxfRklOSVNIEAIqagoMUmVmdXNhbFNjb3BlEh0KGVJFRlVTQUxfU0NPUEVfVU5TUEVDSUZJRUQQABIdChlSRUZVU0FMX1NDT1BFX1RISVNfUlVOTkVSEAESHAoYUkVGVVNBTF9TQ09QRV9BTllfUlVOTkVSEAIqVQoJTG9nU291cmNlEhoKFkxPR19TT1VSQ0VfVU5TUEVDSUZJRUQQABIVChFMT0dfU09VUkNFX1NURE9VVBABEhUKEUxPR19TT1VSQ0VfU1RERVJSEAIyxQIKDVJ1bm5lclNlcnZpY2USSwoGRW5nYWdlEh0ua2lsbi5ydW5uZXIudjEuRW5nYWdlUmVxdWVzdBoeLmtpbG4ucnVubmVyLnYxLkVuZ2FnZVJlc3BvbnNlKAEwARJHCgZJbnZva2USHS5raWxuLnJ1bm5lci52MS5JbnZva2VSZXF1ZXN0Gh4ua2lsbi5ydW5uZXIudjEuSW52b2tlUmVzcG9uc2USRwoGU3RhdHVzEh0ua2lsbi5ydW5uZXIudjEuU3RhdHVzUmVxdWVzdBoeLmtpbG4ucnVubmVyLnYxLlN0YXR1c1Jlc3BvbnNlElUKClN0cmVhbUxvZ3MSIS5raWxuLnJ1bm5lci52MS5TdHJlYW1Mb2dzUmVxdWVzdBoiLmtpbG4ucnVubmVyLnYxLlN0cmVhbUxvZ3NSZXNwb25zZTABYgZwcm90bzM");
 
 /**
  * Frames in the order they were made. Many may share one message, so that a busy tick is one write.
@@ -963,6 +963,12 @@ export const InvokeResponseSchema: GenMessage<InvokeResponse> = /*@__PURE__*/
  * @generated from message kiln.runner.v1.StatusRequest
  */
 export type StatusRequest = Message<"kiln.runner.v1.StatusRequest"> & {
+  /**
+   * The request body of the status image, at most 64 KiB; empty for `{}`.
+   *
+   * @generated from field: bytes body = 1;
+   */
+  body: Uint8Array;
 };
 
 /**
@@ -1016,7 +1022,7 @@ export type StatusResponse = Message<"kiln.runner.v1.StatusResponse"> & {
   received: bigint;
 
   /**
-   * Offers that ran to an outcome.
+   * Offers that ran to an outcome: those it refused, for another to take, are not counted.
    *
    * @generated from field: uint64 handled = 8;
    */
@@ -1026,6 +1032,13 @@ export type StatusResponse = Message<"kiln.runner.v1.StatusResponse"> & {
    * @generated from field: kiln.runner.v1.Capacity capacity = 9;
    */
   capacity?: Capacity | undefined;
+
+  /**
+   * What the operator's checks found; absent where the runner has none, and while it drains.
+   *
+   * @generated from field: kiln.runner.v1.StatusCheck check = 10;
+   */
+  check?: StatusCheck | undefined;
 };
 
 /**
@@ -1034,6 +1047,224 @@ export type StatusResponse = Message<"kiln.runner.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_kiln_runner_v1_runner, 24);
+
+/**
+ * One run of the operator's checks: network barrier, health checks and status image, in this order.
+ *
+ * @generated from message kiln.runner.v1.StatusCheck
+ */
+export type StatusCheck = Message<"kiln.runner.v1.StatusCheck"> & {
+  /**
+   * @generated from field: bool failed = 1;
+   */
+  failed: boolean;
+
+  /**
+   * Why, if it failed: a code of the error catalogue, or empty where the status image said so itself.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * A sentence.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * The HTTP status that says the same, or 0.
+   *
+   * @generated from field: uint32 status = 4;
+   */
+  status: number;
+
+  /**
+   * Of the status image's call; empty where none was made.
+   *
+   * @generated from field: string call_id = 5;
+   */
+  callId: string;
+
+  /**
+   * What the status image answered, at most 64 KiB of it.
+   *
+   * @generated from field: bytes details = 6;
+   */
+  details: Uint8Array;
+
+  /**
+   * Wall clock of the runner, milliseconds since 1970.
+   *
+   * @generated from field: uint64 created_at_ms = 7;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * @generated from field: uint64 completed_at_ms = 8;
+   */
+  completedAtMs: bigint;
+
+  /**
+   * Where the time of the status image's call went.
+   *
+   * @generated from field: kiln.runner.v1.Timings timings = 9;
+   */
+  timings?: Timings | undefined;
+
+  /**
+   * Found by an earlier request, or asked for by one that was faster.
+   *
+   * @generated from field: bool cached = 10;
+   */
+  cached: boolean;
+
+  /**
+   * The file of the network barrier is missing: the status image ran without a network.
+   *
+   * @generated from field: bool network_disabled = 11;
+   */
+  networkDisabled: boolean;
+
+  /**
+   * What the operator's health checks said.
+   *
+   * @generated from field: map<string, string> custom = 12;
+   */
+  custom: { [key: string]: string };
+};
+
+/**
+ * Describes the message kiln.runner.v1.StatusCheck.
+ * Use `create(StatusCheckSchema)` to create a new message.
+ */
+export const StatusCheckSchema: GenMessage<StatusCheck> = /*@__PURE__*/
+  messageDesc(file_kiln_runner_v1_runner, 25);
+
+/**
+ * Which lines; an empty field asks for all.
+ *
+ * @generated from message kiln.runner.v1.StreamLogsRequest
+ */
+export type StreamLogsRequest = Message<"kiln.runner.v1.StreamLogsRequest"> & {
+  /**
+   * @generated from field: string app_id = 1;
+   */
+  appId: string;
+
+  /**
+   * @generated from field: string fn_id = 2;
+   */
+  fnId: string;
+
+  /**
+   * @generated from field: string call_id = 3;
+   */
+  callId: string;
+};
+
+/**
+ * Describes the message kiln.runner.v1.StreamLogsRequest.
+ * Use `create(StreamLogsRequestSchema)` to create a new message.
+ */
+export const StreamLogsRequestSchema: GenMessage<StreamLogsRequest> = /*@__PURE__*/
+  messageDesc(file_kiln_runner_v1_runner, 26);
+
+/**
+ * @generated from message kiln.runner.v1.StreamLogsResponse
+ */
+export type StreamLogsResponse = Message<"kiln.runner.v1.StreamLogsResponse"> & {
+  /**
+   * How many lines this reader lost between the message before and this one: it was too slow.
+   *
+   * @generated from field: uint64 dropped = 1;
+   */
+  dropped: bigint;
+
+  /**
+   * In the order they were read from each container.
+   *
+   * @generated from field: repeated kiln.runner.v1.LogLine lines = 2;
+   */
+  lines: LogLine[];
+};
+
+/**
+ * Describes the message kiln.runner.v1.StreamLogsResponse.
+ * Use `create(StreamLogsResponseSchema)` to create a new message.
+ */
+export const StreamLogsResponseSchema: GenMessage<StreamLogsResponse> = /*@__PURE__*/
+  messageDesc(file_kiln_runner_v1_runner, 27);
+
+/**
+ * One line of what a function wrote.
+ *
+ * @generated from message kiln.runner.v1.LogLine
+ */
+export type LogLine = Message<"kiln.runner.v1.LogLine"> & {
+  /**
+   * When the runner read it, milliseconds since 1970.
+   *
+   * @generated from field: uint64 at_ms = 1;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: string app_id = 2;
+   */
+  appId: string;
+
+  /**
+   * @generated from field: string fn_id = 3;
+   */
+  fnId: string;
+
+  /**
+   * @generated from field: string container_id = 4;
+   */
+  containerId: string;
+
+  /**
+   * The call that ran; empty where none did, or several at once.
+   *
+   * @generated from field: string call_id = 5;
+   */
+  callId: string;
+
+  /**
+   * No call ran: the container was starting, or idle.
+   *
+   * @generated from field: bool between = 6;
+   */
+  between: boolean;
+
+  /**
+   * @generated from field: kiln.runner.v1.LogSource source = 7;
+   */
+  source: LogSource;
+
+  /**
+   * Without its line end. Bytes that are no UTF-8 are replaced.
+   *
+   * @generated from field: string text = 8;
+   */
+  text: string;
+
+  /**
+   * It goes on with the next one of this container and source: lines are cut at 8 KiB.
+   *
+   * @generated from field: bool partial = 9;
+   */
+  partial: boolean;
+};
+
+/**
+ * Describes the message kiln.runner.v1.LogLine.
+ * Use `create(LogLineSchema)` to create a new message.
+ */
+export const LogLineSchema: GenMessage<LogLine> = /*@__PURE__*/
+  messageDesc(file_kiln_runner_v1_runner, 28);
 
 /**
  * @generated from enum kiln.runner.v1.Isolation
@@ -1176,6 +1407,37 @@ export const RefusalScopeSchema: GenEnum<RefusalScope> = /*@__PURE__*/
   enumDesc(file_kiln_runner_v1_runner, 3);
 
 /**
+ * @generated from enum kiln.runner.v1.LogSource
+ */
+export const LogSource = {
+  /**
+   * @generated from enum value: LOG_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * @generated from enum value: LOG_SOURCE_STDOUT = 1;
+   */
+  STDOUT: 1,
+
+  /**
+   * @generated from enum value: LOG_SOURCE_STDERR = 2;
+   */
+  STDERR: 2,
+} as const;
+
+/**
+ * @generated from enum kiln.runner.v1.LogSource
+ */
+export type LogSource = (typeof LogSource)[keyof typeof LogSource] | UnknownEnum;
+
+/**
+ * Describes the enum kiln.runner.v1.LogSource.
+ */
+export const LogSourceSchema: GenEnum<LogSource> = /*@__PURE__*/
+  enumDesc(file_kiln_runner_v1_runner, 4);
+
+/**
  * What a gateway asks of a runner. An ordinary Connect service over HTTP/2 and mutual TLS.
  *
  * @generated from service kiln.runner.v1.RunnerService
@@ -1203,7 +1465,7 @@ export const RunnerService: GenService<{
     output: typeof InvokeResponseSchema;
   },
   /**
-   * How the runner is, without running anything.
+   * How the runner is. Where its operator gave it checks, such as a status image, they are run for this.
    *
    * @generated from rpc kiln.runner.v1.RunnerService.Status
    */
@@ -1211,6 +1473,16 @@ export const RunnerService: GenService<{
     methodKind: "unary";
     input: typeof StatusRequestSchema;
     output: typeof StatusResponseSchema;
+  },
+  /**
+   * What functions write, as they write it. A reader that is too slow loses lines and is told how many.
+   *
+   * @generated from rpc kiln.runner.v1.RunnerService.StreamLogs
+   */
+  streamLogs: {
+    methodKind: "server_streaming";
+    input: typeof StreamLogsRequestSchema;
+    output: typeof StreamLogsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_kiln_runner_v1_runner, 0);

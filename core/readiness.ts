@@ -1,0 +1,5 @@
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why, in a few words. */
+  readonly detail: string;
+}
