@@ -102,7 +102,8 @@ export class ResponseCollector implements ResponseSink {
     if (this.#options.detached) return this.#end(undefined);
     if (this.#head === undefined)
       return this.fail(new CallError("runner_protocol", "Runner ended the call without a response"));
-    if (this.#declared !== undefined && this.#received !== this.#declared) return this.#miscounted(this.#declared);
+    const declared = this.#declared ?? contentLength(this.#head);
+    if (declared !== undefined && this.#received !== declared) return this.#miscounted(declared);
     this.#complete = true;
     this.#ready.resolve();
     if (this.#stream === "cancelled") this.#end(undefined);

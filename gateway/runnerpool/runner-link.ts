@@ -131,7 +131,8 @@ function wrongName(certificate: X509Certificate | undefined, expected: string): 
   return Object.assign(new Error(message), { code: WRONG_NAME });
 }
 
-function runnerClient(connection: http2.ClientHttp2Session, address: string): Client<typeof RunnerService> {
+/** Speaks to a runner over a connection that is there. */
+export function runnerClient(connection: http2.ClientHttp2Session, address: string): Client<typeof RunnerService> {
   const transport = createTransport({
     httpClient: eventFedClient(() => Promise.resolve(connection)),
     baseUrl: `https://${address}`,

@@ -12,6 +12,8 @@ export interface MainProcess extends AsyncDisposable {
   readonly process: ChildProcess;
   /** Where it serves, `host:port`. */
   readonly address: string;
+  /** Everything it wrote. */
+  output(): string;
   /** Ends it as a power cut would, and resolves when it is gone. */
   kill(): Promise<void>;
 }
@@ -28,14 +30,21 @@ export function gatewayProcess(
   authority: Authority,
   runners: readonly string[],
   functions: string,
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<MainProcess> {
-  const env = { FN_PORT: "0", FN_RUNNER_ADDRESSES: runners.join(","), FUNCTIONS: functions };
+  const env = { FN_PORT: "0", FN_RUNNER_ADDRESSES: runners.join(","), FUNCTIONS: functions, ...settings };
   return mainProcess("gateway", { authority, name: "kiln-gateway", env });
 }
 
 /** A runner process of its own, with functions as plain processes. */
-export function runnerProcess(authority: Authority, name: string, port = "0"): Promise<MainProcess> {
-  return mainProcess("runner", { authority, name, env: { FN_GRPC_PORT: port, FN_DRIVER: "process" } });
+export function runnerProcess(
+  authority: Authority,
+  name: string,
+  port = "0",
+  settings: Readonly<Record<string, string>> = {},
+): Promise<MainProcess> {
+  const env = { FN_GRPC_PORT: port, FN_DRIVER: "process", ...settings };
+  return mainProcess("runner", { authority, name, env });
 }
 
 async function mainProcess(role: "gateway" | "runner", options: MainProcessOptions): Promise<MainProcess> {
@@ -57,6 +66,10 @@ async function mainProcess(role: "gateway" | "runner", options: MainProcessOptio
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  let output = "";
+  const read = (bytes: Buffer) => void (output += bytes.toString());
+  child.stdout.on("data", read);
+  child.stderr.on("data", read);
   const gone = once(child, "close");
   const kill = async () => {
     child.kill("SIGKILL");
@@ -67,23 +80,21 @@ async function mainProcess(role: "gateway" | "runner", options: MainProcessOptio
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    return { process: child, address: await readyAddress(role, child), kill, [Symbol.asyncDispose]: dispose };
+    const address = await readyAddress(role, child, () => output);
+    return { process: child, address, output: () => output, kill, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
 
-function readyAddress(role: string, child: ChildProcess): Promise<string> {
+function readyAddress(role: string, child: ChildProcess, output: () => string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  let output = "";
-  const read = (bytes: Buffer) => {
-    output += bytes.toString();
-    const address = /"ready":true,"address":"([^"]+)"/.exec(output)?.[1];
+  const look = () => {
+    const address = /"ready":true,"address":"([^"]+)"/.exec(output())?.[1];
     if (address !== undefined) resolve(address);
   };
-  child.stdout?.on("data", read);
-  child.stderr?.on("data", read);
-  child.once("close", (code) => reject(new Error(`The ${role} ended with ${code}:\n${output}`)));
+  child.stdout?.on("data", look);
+  child.once("close", (code) => reject(new Error(`The ${role} ended with ${code}:\n${output()}`)));
   return promise;
 }

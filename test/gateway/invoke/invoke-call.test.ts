@@ -17,7 +17,7 @@ describe("POST /invoke/:fnId", () => {
       answers("hello", {
         headers: [
           ["Content-Type", "text/plain"],
-          ["Content-Length", "99"],
+          ["content-length", "5"],
         ],
       }),
     );

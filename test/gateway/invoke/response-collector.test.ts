@@ -47,6 +47,17 @@ describe("ResponseCollector", () => {
     assert.deepEqual(told, ["placed", "ended well"]);
   });
 
+  it("fails an answer that is over and shorter than it declared", async () => {
+    const { collector, told, data } = collectorFor();
+
+    collector.head({ status: 200, headers: [["Content-Length", "4"]] });
+    data("abc");
+    collector.finish(OK);
+
+    await assert.rejects(collector.ready(), { code: "function_response", message: /declared 4 bytes and sent 3/ });
+    assert.deepEqual(told, ["placed", "ended function_response"]);
+  });
+
   it("is ready with the first byte, and then streams", async () => {
     const { collector, told, data } = collectorFor();
     collector.head({ status: 200, headers: [] });
