@@ -10,7 +10,7 @@ import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 import { serveRunner, type RunnerServer, type RunnerServerOptions } from "../../runner/rpc/server.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 
-const LIMITS: RunnerLimits = {
+export const PROCESS_LIMITS: RunnerLimits = {
   startTimeoutMs: 10_000,
   initTimeoutMs: 5_000,
   maxHeaderBytes: 64 * 1024,
@@ -40,7 +40,7 @@ export async function processRunner(options: ProcessRunnerOptions = {}): Promise
     driver: processDriver({ functionsDirectory }),
     resources,
     directories: await socketDirectories({ installation: `testing-${process.pid}`, bootId }),
-    limits: { ...LIMITS, ...limits },
+    limits: { ...PROCESS_LIMITS, ...limits },
     host: { clock: systemClock, log, metrics: createMetrics() },
     ...policies,
   });

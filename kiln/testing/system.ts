@@ -23,6 +23,8 @@ export interface SystemOptions extends SystemRunnerOptions {
   readonly runners?: number;
   readonly overriders?: readonly Overrider[];
   readonly gatewayLimits?: Partial<InvokeLimits>;
+  /** Makes each runner, in place of the usual one. */
+  readonly makeRunner?: (runnerId: string) => Promise<Runner>;
   /** How long the gateway's calls may go on once it is stopped. */
   readonly gatewayDrainMs?: number;
   /** Puts the operator's own pool in the place of the one that lists the runners. */
@@ -57,6 +59,7 @@ const PLACER_TIMEOUT_MS = 20_000;
 /** Starts a system whose functions run in Docker, or as plain processes where it is given none. */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { docker, images = [], runners: count = 1, log = silentLog } = options;
+  const { makeRunner = (runnerId: string) => systemRunner(runnerId, options) } = options;
   if (docker !== undefined) await buildExampleImages(docker, images);
   const authority = await createAuthority();
   await using made = new AsyncDisposableStack();
@@ -64,7 +67,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const addresses: { address: string; certCommonName: string }[] = [];
   for (let i = 1; i <= count; i++) {
     const certCommonName = `runner-${i}`;
-    const runner = await systemRunner(certCommonName, options);
+    const runner = await makeRunner(certCommonName);
     const one = await served(runner, await issue(authority, { name: certCommonName, role: "runner" }), { log });
     made.use(one);
     members.push(one);
