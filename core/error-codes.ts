@@ -110,6 +110,10 @@ export const ERROR_CODES = {
   invalid_field: client(400, "Invalid field"),
   missing_field: client(400, "Missing field"),
   invalid_cursor: client(400, "Invalid cursor"),
+  precondition_failed: client(412, "Changed since it was read: If-Match names another version"),
+  gone: client(410, "This was removed from Fn's API"),
+  unauthorized: client(401, "Administrator's token is missing or wrong"),
+  store_unavailable: platform("operator", 503, "The database cannot be reached", true),
 } as const satisfies Record<string, Row>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
