@@ -73,6 +73,7 @@ export function simulatedDocker(options: SimulatedDockerOptions = {}): FleetDriv
         const plan = functionOf(task.image).start?.() ?? {};
         plans.set(task, plan);
         await took(clock, plan.pullMs, signal);
+        return new DisposableStack();
       },
       options(task, place) {
         built.set(place, defaults(task, place));

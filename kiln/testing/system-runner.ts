@@ -6,7 +6,7 @@ import { createMetrics } from "../../core/metrics.ts";
 import { dockerDriver, type ContainerCreateOptions } from "../../runner/driver/docker/docker-driver.ts";
 import type { Docker } from "../../runner/driver/docker/engine.ts";
 import { createGuard, type Guard } from "../../runner/driver/docker/guard.ts";
-import type { ImageOptions } from "../../runner/driver/docker/images.ts";
+import type { ImageOptions } from "../../runner/driver/docker/images/images.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 import { processRunner } from "./process-runner.ts";

@@ -7,8 +7,11 @@ import type { Isolation } from "../../core/session/frames.ts";
 export interface Driver<Options = unknown> extends AsyncDisposable {
   readonly name: string;
   readonly isolation: Isolation;
-  /** Makes the image usable, pulling it if absent. @throws CallError `image_*`, `docker_unavailable` */
-  prepare(task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes the image usable, pulling it if absent, and keeps it so until what it resolves with is disposed, which is
+   * once its container is gone. @throws CallError `image_*`, `docker_unavailable`
+   */
+  prepare(task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal): Promise<Disposable>;
   /** The options of one container: fresh, and the hooks' to change. */
   options(task: ContainerTask, place: ContainerPlace): Options;
   /** Creates and starts a container from what the hooks made of its options. The guard stands in here. */

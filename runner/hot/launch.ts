@@ -3,9 +3,9 @@ import { randomBytes } from "node:crypto";
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
+import { Gate } from "../../core/gate.ts";
 import type { Driver, HotContainer, ImageCredentials, Start } from "../driver/driver.ts";
 import { functionClient, type FunctionClient, type FunctionClientOptions } from "./function-client.ts";
-import { Gate } from "./gate.ts";
 import type { HotFunction } from "./hot-function.ts";
 import type { SocketDirectories } from "./socket-directory.ts";
 import { watchSocket, type SocketWatch } from "./socket-ready.ts";
@@ -52,11 +52,11 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
 
   return async (task, credentials, signal) => {
     const asked = clock.now();
-    await driver.prepare(task, credentials, signal);
+    await using made = new AsyncDisposableStack();
+    made.use(await driver.prepare(task, credentials, signal));
     using _turn = await gate.enter(signal);
     const pulled = clock.now();
 
-    await using made = new AsyncDisposableStack();
     const id = `kiln-${randomBytes(8).toString("hex")}`;
     const directory = made.use(await directories.create(id));
     // Armed before the start: a function may listen before the start returns.

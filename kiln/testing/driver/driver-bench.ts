@@ -53,7 +53,7 @@ async function startFunction<Options>(
   const directory = made.use(await directories.create(id));
   const place = { id, socketDirectory: directory.path };
   tell(place);
-  await driver.prepare(task, { registryToken: "" }, signal);
+  made.use(await driver.prepare(task, { registryToken: "" }, signal));
   const watch = made.use(watchSocket(directory.path));
   const start = wrapStart(driver.start, hooks);
   const container = made.use(await start({ task, place, options: driver.options(task, place) }, signal));

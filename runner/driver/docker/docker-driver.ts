@@ -10,7 +10,7 @@ import { containerOptions, type Installation } from "./container-options.ts";
 import { startContainer } from "./docker-container.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
-import { createImages, type ImageOptions } from "./images.ts";
+import { createImages, type ImageOptions } from "./images/images.ts";
 import type { OnLine } from "./output.ts";
 import { DEFAULT_SANDBOX, type Sandbox } from "./sandbox.ts";
 
@@ -37,7 +37,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
   const sandbox = { ...DEFAULT_SANDBOX, ...options.sandbox };
   const engine = containerEngine(docker, clock);
   const freezer = containerFreezers({ engine, clock, log }, options.freezeBy ?? "cgroup");
-  const images = createImages(docker, clock, options.images);
+  const images = createImages(docker, clock, options.images, log);
   const nextNetwork = inTurn(sandbox.networks);
   // What the driver itself asked for: the measure of what hooks may do, out of their reach.
   const built = new WeakMap<ContainerPlace, ContainerCreateOptions>();
@@ -60,8 +60,8 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
   return {
     name: "docker",
     isolation: "container",
-    prepare: (task, { registryToken }, signal) =>
-      images.prepare(task.image, registryToken, AbortSignal.any([signal, closing.signal])),
+    prepare: ({ image, appName }, { registryToken }, signal) =>
+      images.prepare({ image, appName, registryToken }, AbortSignal.any([signal, closing.signal])),
 
     options(task, place) {
       const sources = { task, place, sandbox, installation, network: nextNetwork() };
@@ -81,8 +81,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
 
     async [Symbol.asyncDispose]() {
       closing.abort(new CallError("shutting_down"));
-      images[Symbol.dispose]();
-      await Promise.allSettled(starting);
+      await Promise.allSettled([...starting, images[Symbol.asyncDispose]()]);
       await Promise.all([...running].map((container) => container[Symbol.asyncDispose]()));
     },
   };

@@ -12,7 +12,9 @@ export type EngineStep =
   | "pause the container"
   | "unpause the container"
   | "remove the container"
-  | "list the containers";
+  | "list the containers"
+  | "list the images"
+  | "remove the image";
 
 /** An answer of the Engine that is no success, or no answer. */
 export interface EngineFailure {
@@ -49,6 +51,7 @@ export function engineError(error: unknown, step: EngineStep): CallError {
   const { status, message } = engineFailure(error);
   const fail = (code: ErrorCode, text: string) => new CallError(code, text, { cause: error });
   if (status === undefined) return fail("docker_unavailable", `Docker cannot be reached to ${step}: ${message}`);
+  if (NO_SPACE.test(message)) return diskFull(error, message);
   if (step === "create the container" && status === 404 && /no such image/i.test(message)) {
     return fail(
       "server_busy",
@@ -66,18 +69,29 @@ export function engineError(error: unknown, step: EngineStep): CallError {
   return fail("runner_internal", `Docker failed to ${step}: ${message}`);
 }
 
-/** A failed pull. The registry's own 4xx is kept, so that its caller sees a 401 or 404 for what it is. */
-export function pullError(error: unknown, image: string): CallError {
+// A daemon may make a 500 of a registry's 401.
+const UNAUTHORIZED = /unauthorized|no basic auth credentials|authentication required/i;
+
+/** What a registry said through the daemon. Its own 4xx is kept, so that its caller sees a 401 or 404 for what it is. */
+export function pullError(error: unknown, what: string): CallError {
   if (error instanceof CallError) return error;
-  const { status, message } = engineFailure(error);
-  if (status === undefined && isSocketError(error)) return engineError(error, "inspect the image");
-  const kept = status !== undefined && status >= 400 && status < 500 ? status : 502;
-  return new CallError("image_pull_failed", `Failed to pull image '${image}': ${message}`, {
-    status: kept,
+  const { status = 0, message } = engineFailure(error);
+  if (status === 0 && isSocketError(error)) return engineError(error, "inspect the image");
+  if (NO_SPACE.test(message)) return diskFull(error, message);
+  const own = status >= 400 && status < 500 ? status : 502;
+  return new CallError("image_pull_failed", `${what}: ${message}`, {
+    status: UNAUTHORIZED.test(message) ? 401 : own,
     cause: error,
   });
 }
 
 function isSocketError(error: unknown): boolean {
   return error instanceof Error && "code" in error;
+}
+
+const NO_SPACE = /no space left on device|disk quota exceeded/i;
+
+/** Another runner has another disk. */
+function diskFull(cause: unknown, message: string): CallError {
+  return new CallError("docker_unavailable", `Docker cannot work, its disk is full: ${message}`, { cause });
 }

@@ -39,6 +39,7 @@ export function processDriver(options: ProcessDriverOptions): Driver<ProcessOpti
     isolation: "none",
     async prepare(task) {
       readFunctionFolder(functionsDirectory, task.image);
+      return new DisposableStack();
     },
     options: (task, place) => processOptions(functionsDirectory, task, place),
     async start({ place, options }, signal) {

@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { CallError } from "../../../../core/call-error.ts";
-import { systemClock } from "../../../../core/clock.ts";
-import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
-import { fakeRegistry, type FakeRegistry, type FakeRegistryOptions } from "../../../../kiln/testing/fake-registry.ts";
-import { createImages } from "../../../../runner/driver/docker/images.ts";
+import { CallError } from "../../../../../core/call-error.ts";
+import { systemClock } from "../../../../../core/clock.ts";
+import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
+import {
+  fakeRegistry,
+  type FakeRegistry,
+  type FakeRegistryOptions,
+} from "../../../../../kiln/testing/fake-registry.ts";
+import { createImages, type ImageRequest } from "../../../../../runner/driver/docker/images/images.ts";
 
 const { engine, skip } = await dockerOrSkip();
 const forever = new AbortController().signal;
@@ -28,6 +32,8 @@ async function registryFor(
   return Object.assign(registry, { image });
 }
 
+const asked = (image: string, registryToken = ""): ImageRequest => ({ image, appName: "dairy", registryToken });
+
 const isThere = (image: string) =>
   engine
     .getImage(image)
@@ -40,34 +46,34 @@ const isThere = (image: string) =>
 describe("images", { skip, timeout: 60_000 }, () => {
   it("are pulled when absent, and only then", async (t) => {
     const registry = await registryFor(t);
-    using images = createImages(engine, systemClock);
+    await using images = createImages(engine, systemClock);
 
-    await images.prepare(registry.image, "", forever);
-    const asked = registry.manifestRequests;
-    await images.prepare(registry.image, "", forever);
+    await images.prepare(asked(registry.image), forever);
+    const before = registry.manifestRequests;
+    await images.prepare(asked(registry.image), forever);
 
     assert.equal(await isThere(registry.image), true);
-    assert.ok(asked > 0);
-    assert.equal(registry.manifestRequests, asked);
+    assert.ok(before > 0);
+    assert.equal(registry.manifestRequests, before);
   });
 
   it("are pulled with the call's registry token", async (t) => {
     const registry = await registryFor(t, { token: "rennet" });
-    using images = createImages(engine, systemClock);
+    await using images = createImages(engine, systemClock);
 
-    await assert.rejects(images.prepare(registry.image, "whey", forever), { code: "image_pull_failed" });
+    await assert.rejects(images.prepare(asked(registry.image, "whey"), forever), { code: "image_pull_failed" });
     assert.equal(await isThere(registry.image), false);
-    await images.prepare(registry.image, "rennet", forever);
+    await images.prepare(asked(registry.image, "rennet"), forever);
 
     assert.equal(await isThere(registry.image), true);
   });
 
   it("that a registry does not have keep Docker's words and a 4xx", async (t) => {
     const registry = await registryFor(t);
-    using images = createImages(engine, systemClock);
+    await using images = createImages(engine, systemClock);
     const missing = `${registry.host}/cheese:2`;
 
-    await assert.rejects(images.prepare(missing, "", forever), (error) => {
+    await assert.rejects(images.prepare(asked(missing), forever), (error) => {
       assert.ok(error instanceof CallError);
       assert.equal(error.code, "image_pull_failed");
       assert.equal(error.status, 404);
@@ -80,9 +86,9 @@ describe("images", { skip, timeout: 60_000 }, () => {
   });
 
   it("on a registry that cannot be reached are a 502", async () => {
-    using images = createImages(engine, systemClock);
+    await using images = createImages(engine, systemClock);
 
-    const pulled = images.prepare("127.0.0.1:1/cheese:1", "", forever);
+    const pulled = images.prepare(asked("127.0.0.1:1/cheese:1"), forever);
 
     await assert.rejects(pulled, {
       code: "image_pull_failed",
@@ -94,50 +100,50 @@ describe("images", { skip, timeout: 60_000 }, () => {
   it("are pulled in bounded time", async (t) => {
     const registry = await registryFor(t);
     t.after(registry.hold());
-    using images = createImages(engine, systemClock, { pullTimeoutMs: 300 });
+    await using images = createImages(engine, systemClock, { pullTimeoutMs: 300 });
 
-    await assert.rejects(images.prepare(registry.image, "", forever), { code: "image_pull_timeout", status: 504 });
+    await assert.rejects(images.prepare(asked(registry.image), forever), { code: "image_pull_timeout", status: 504 });
   });
 
   it("are pulled once for many, even if the first to ask leaves", async (t) => {
     const registry = await registryFor(t);
     const release = registry.hold();
-    using images = createImages(engine, systemClock);
+    await using images = createImages(engine, systemClock);
     const first = new AbortController();
-    const leaving = images.prepare(registry.image, "", first.signal);
-    const staying = Array.from({ length: 5 }, () => images.prepare(registry.image, "", forever));
+    const leaving = images.prepare(asked(registry.image), first.signal);
+    const staying = Array.from({ length: 5 }, () => images.prepare(asked(registry.image), forever));
     while (registry.manifestRequests === 0) await sleep(10);
 
     first.abort(new CallError("client_cancel"));
     await assert.rejects(leaving, { code: "client_cancel" });
-    const asked = registry.manifestRequests;
+    const before = registry.manifestRequests;
     release();
     await Promise.all(staying);
 
     // The daemon asks by name, and perhaps again by digest; five pulls would ask at least five times.
-    assert.ok(registry.manifestRequests - asked <= 2, `${registry.manifestRequests} requests`);
+    assert.ok(registry.manifestRequests - before <= 2, `${registry.manifestRequests} requests`);
   });
 
   it("are not waited for any longer than their caller wants", async (t) => {
     const registry = await registryFor(t);
     t.after(registry.hold());
-    using images = createImages(engine, systemClock);
+    await using images = createImages(engine, systemClock);
 
-    const waited = images.prepare(registry.image, "", AbortSignal.timeout(200));
+    const waited = images.prepare(asked(registry.image), AbortSignal.timeout(200));
 
     await assert.rejects(waited, { name: "CallError" });
   });
 
   it("with a VOLUME are refused, unless that is allowed", async (t) => {
     const registry = await registryFor(t, { volumes: ["/data"] });
-    using strict = createImages(engine, systemClock);
-    using lenient = createImages(engine, systemClock, { allowVolumes: true });
+    await using strict = createImages(engine, systemClock);
+    await using lenient = createImages(engine, systemClock, { allowVolumes: true });
 
-    await assert.rejects(strict.prepare(registry.image, "", forever), {
+    await assert.rejects(strict.prepare(asked(registry.image), forever), {
       code: "image_has_volume",
       status: 400,
       message: `image has Volume definition: '${registry.image}' declares /data`,
     });
-    await lenient.prepare(registry.image, "", forever);
+    await lenient.prepare(asked(registry.image), forever);
   });
 });

@@ -1,0 +1,104 @@
+import { pause, type Clock } from "../../../../core/clock.ts";
+import type { Log } from "../../../../core/log.ts";
+import { isGone } from "../docker-errors.ts";
+import { engineCall } from "../engine-call.ts";
+import type { Docker } from "../engine.ts";
+import { ImageCache, type CachedImage } from "./image-cache.ts";
+
+export interface ImageCleaningOptions {
+  /** What images may take on disk together, bytes. */
+  readonly maxBytes: number;
+  readonly exemptTags: readonly string[];
+}
+
+/** Keeps an image on the machine until disposed. */
+export interface ImageCleaner extends AsyncDisposable {
+  hold(image: CachedImage): Disposable;
+}
+
+export interface CleanerDependencies {
+  readonly docker: Docker;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Between two removals, and between two tries to learn what is there. */
+const PACE_MS = 500;
+/** What could not be removed is in somebody else's use, and not asked for again at once. */
+const REFUSED_MS = 60_000;
+
+export const NO_CLEANER: ImageCleaner = {
+  hold: () => new DisposableStack(),
+  [Symbol.asyncDispose]: async () => {},
+};
+
+/** Removes the least recently used images while all of them together are over a size. Disposing it ends that. */
+export function startImageCleaner(options: ImageCleaningOptions, dependencies: CleanerDependencies): ImageCleaner {
+  const { clock, log } = dependencies;
+  const stopping = new AbortController();
+  let wake = (): void => {};
+  const cache = new ImageCache({ ...options, changed: () => wake() });
+
+  const clean = async () => {
+    await learn(cache, dependencies, stopping.signal);
+    while (!stopping.signal.aborted) {
+      const changed = Promise.withResolvers<void>();
+      wake = changed.resolve;
+      if (!cache.overCapacity) {
+        stopping.signal.addEventListener("abort", wake, { once: true });
+        await changed.promise;
+        stopping.signal.removeEventListener("abort", wake);
+        continue;
+      }
+      const image = cache.pop();
+      const removed = image === undefined || (await remove(image, dependencies));
+      if (image !== undefined && !removed) cache.update(image);
+      await pause(clock, removed ? PACE_MS : REFUSED_MS, stopping.signal);
+    }
+  };
+  const cleaning = clean().catch((error: unknown) => log.error("Images are not cleaned any more", { error }));
+
+  return {
+    hold(image) {
+      cache.hold(image);
+      const held = new DisposableStack();
+      held.defer(() => cache.release(image));
+      return held;
+    },
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      await cleaning;
+    },
+  };
+}
+
+async function learn(cache: ImageCache, { docker, clock, log }: CleanerDependencies, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    try {
+      const images = await engineCall(clock, "list the images", (abortSignal) => docker.listImages({ abortSignal }));
+      for (const { Id, RepoTags, Size } of images) cache.update({ id: Id, tags: RepoTags ?? [], bytes: Size });
+      return;
+    } catch (reason) {
+      log.warn("Images cannot be listed for their cleaning", { reason });
+      await pause(clock, PACE_MS, stop);
+    }
+  }
+}
+
+/** By its names: Docker does not remove by id what has several. */
+async function remove({ id, tags }: CachedImage, { docker, clock, log }: CleanerDependencies): Promise<boolean> {
+  try {
+    for (const name of [...tags, id]) {
+      await engineCall(clock, "remove the image", (abortSignal) => docker.getImage(name).remove({ abortSignal })).catch(
+        (error: unknown) => {
+          if (!isGone(error)) throw error;
+        },
+      );
+    }
+    log.info("Removed an image that was not used", { image: tags[0] ?? id });
+    return true;
+  } catch (reason) {
+    log.warn("Image cannot be removed", { image: tags[0] ?? id, reason });
+    return false;
+  }
+}

@@ -1,0 +1,149 @@
+import { CallError } from "../../../../core/call-error.ts";
+import type { Clock } from "../../../../core/clock.ts";
+import { silentLog, type Log } from "../../../../core/log.ts";
+import { unlessGone } from "../docker-errors.ts";
+import { engineCall } from "../engine-call.ts";
+import type { Docker } from "../engine.ts";
+import { unlessAborted } from "../unless-aborted.ts";
+import { NO_CLEANER, startImageCleaner, type ImageCleaningOptions } from "./image-cleaner.ts";
+import { imageOrigin, type ImageDescription } from "./image-origin.ts";
+import { parseImage } from "./image-reference.ts";
+import { credentialsKey, ImageRights } from "./image-rights.ts";
+import type { PullRetries } from "./pull-retry.ts";
+import { NO_AUTHS, type RegistryAuths, type RegistryCredentials } from "./registry-auths.ts";
+import { createRegistry } from "./registry.ts";
+import { SharedWork } from "./shared-work.ts";
+
+export interface ImageOptions {
+  /** Of a whole pull, waiting and retries included, from when it was asked for. Ten minutes. */
+  readonly pullTimeoutMs?: number;
+  /** VOLUME in an image gives each container a directory on the host's disk, without a quota. False refuses it. */
+  readonly allowVolumes?: boolean;
+  /** Whether images that came from no registry may be used. */
+  readonly allowLocal?: boolean;
+  /** Ids of images that the operator put there for everybody. */
+  readonly everybodys?: ReadonlySet<string>;
+  readonly auths?: RegistryAuths;
+  /** How long a right to pull is believed before its registry is asked again. An hour. */
+  readonly rightMs?: number;
+  readonly pullsAtOnce?: number;
+  readonly retries?: PullRetries;
+  /** Without it images stay for good. */
+  readonly cleaning?: ImageCleaningOptions | undefined;
+}
+
+export interface ImageRequest {
+  readonly image: string;
+  readonly appName: string;
+  /** The call's own, or empty. Goes before all that is configured. */
+  readonly registryToken: string;
+}
+
+/** The daemon's images: looks them up, and pulls what is missing. Disposing it ends all pulls. */
+export interface Images extends AsyncDisposable {
+  /** Resolves with what keeps the image there. @throws CallError `image_*`, `docker_unavailable` */
+  prepare(request: ImageRequest, signal: AbortSignal): Promise<Disposable>;
+}
+
+interface Wanted {
+  readonly image: string;
+  readonly credentials: RegistryCredentials | undefined;
+}
+
+const NO_RETRIES: PullRetries = { retries: 0, minDelayMs: 0, stepMs: 0, maxDelayMs: 0, on: [] };
+const HOUR_MS = 3_600_000;
+const PULLS_AT_ONCE = 4;
+
+export function createImages(docker: Docker, clock: Clock, options: ImageOptions = {}, log: Log = silentLog): Images {
+  const { allowVolumes = false, allowLocal = true, everybodys, auths = NO_AUTHS, retries = NO_RETRIES } = options;
+  const { pullTimeoutMs = 600_000, rightMs = HOUR_MS, pullsAtOnce = PULLS_AT_ONCE, cleaning } = options;
+  const rights = new ImageRights(clock, rightMs);
+  const registry = createRegistry({ docker, clock, log, retries, atOnce: pullsAtOnce });
+  const shared = new SharedWork<ImageDescription>(pullTimeoutMs, clock);
+  const cleaner = cleaning === undefined ? NO_CLEANER : startImageCleaner(cleaning, { docker, clock, log });
+
+  /** Whether it came from no registry, as far as can be told, and may be used all the same. */
+  const isFree = (found: ImageDescription, image: string): boolean => {
+    if (everybodys?.has(found.Id) === true) return true;
+    return allowLocal && imageOrigin(found, image).kind !== "registry";
+  };
+
+  const mayUse = async (found: ImageDescription, { image, credentials }: Wanted, signal: AbortSignal) => {
+    const origin = imageOrigin(found, image);
+    return origin.kind !== "local" && (await registry.mayPull(origin.references, credentials, signal));
+  };
+
+  const obtain = async (wanted: Wanted, signal: AbortSignal): Promise<ImageDescription> => {
+    const { image, credentials } = wanted;
+    const there = await inspect(docker, clock, image, signal);
+    if (there !== undefined && (await mayUse(there, wanted, signal))) {
+      rights.grant(credentials, there.Id);
+      return there;
+    }
+    try {
+      await registry.pull(image, credentials, signal);
+    } catch (error) {
+      throw there !== undefined && imageOrigin(there, image).kind === "local" ? localRefused(error, image) : error;
+    }
+    const pulled = await inspect(docker, clock, image, signal);
+    if (pulled === undefined) {
+      throw new CallError("image_pull_failed", `Failed to pull image '${image}': it was pulled and is not there`);
+    }
+    rights.grant(credentials, pulled.Id);
+    return pulled;
+  };
+
+  return {
+    async prepare({ image, appName, registryToken }, signal) {
+      const credentials =
+        registryToken === "" ? auths.find(parseImage(image), appName) : { registrytoken: registryToken };
+      const there = await inspect(docker, clock, image, signal);
+      const known = there !== undefined && (isFree(there, image) || rights.has(credentials, there.Id));
+      const key = JSON.stringify([image, credentialsKey(credentials)]);
+      const found = known
+        ? there
+        : await shared.wait(
+            key,
+            (stop) => obtain({ image, credentials }, stop),
+            () => tooLate(image, pullTimeoutMs),
+            signal,
+          );
+      const volumes = Object.keys(found.Config?.Volumes ?? {});
+      if (volumes.length > 0 && !allowVolumes) {
+        throw new CallError(
+          "image_has_volume",
+          `image has Volume definition: '${image}' declares ${volumes.join(", ")}`,
+        );
+      }
+      return cleaner.hold({ id: found.Id, tags: found.RepoTags ?? [], bytes: found.Size ?? 0 });
+    },
+    async [Symbol.asyncDispose]() {
+      shared.end(new CallError("shutting_down"));
+      await cleaner[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Undefined for an image that is not there. */
+async function inspect(
+  docker: Docker,
+  clock: Clock,
+  image: string,
+  signal: AbortSignal,
+): Promise<ImageDescription | undefined> {
+  // Dockerode cannot abort this request.
+  const look = () => docker.getImage(image).inspect().catch(unlessGone);
+  const asked = engineCall(clock, "inspect the image", (timeout) => unlessAborted(look(), timeout));
+  return unlessAborted(asked, signal);
+}
+
+function tooLate(image: string, timeoutMs: number): CallError {
+  const text = `Image pull timed out: '${image}' was not there after ${timeoutMs} ms, FN_HOT_PULL_TIMEOUT_MSECS`;
+  return new CallError("image_pull_timeout", text);
+}
+
+function localRefused(cause: unknown, image: string): CallError {
+  const { code, status, message } = CallError.from(cause, "image_pull_failed");
+  const why = `image '${image}' is only on this machine, which FN_ALLOW_LOCAL_IMAGES does not allow`;
+  return new CallError(code, `${message} (${why})`, { status, cause });
+}
