@@ -29,7 +29,25 @@ export function secretText(meaning: string): Setting<string> {
 
 /** Words separated by commas or whitespace. */
 export function words(fallback: readonly string[], meaning: string): Setting<readonly string[]> {
-  return { type: "words", fallback, meaning, parse: (value) => value.split(/[\s,]+/).filter((word) => word !== "") };
+  return { type: "words", fallback, meaning, parse: split };
+}
+
+function split(value: string): readonly string[] {
+  return value.split(/[\s,]+/).filter((word) => word !== "");
+}
+
+/** Words, each of them one of these. */
+export function choices<const T extends string>(
+  options: readonly T[],
+  fallback: readonly T[],
+  meaning: string,
+): Setting<readonly T[]> {
+  return {
+    type: "words",
+    fallback,
+    meaning: `${meaning}: ${options.join(", ")}`,
+    parse: (value) => split(value).map((word) => oneOf(options, word)),
+  };
 }
 
 export function choice<const T extends string>(options: readonly T[], fallback: T, meaning: string): Setting<T> {
@@ -37,12 +55,14 @@ export function choice<const T extends string>(options: readonly T[], fallback: 
     type: options.join("|"),
     fallback,
     meaning,
-    parse(value) {
-      const found = options.find((option) => option === value);
-      if (found === undefined) throw new Error(`one of ${options.join(", ")}`);
-      return found;
-    },
+    parse: (value) => oneOf(options, value),
   };
+}
+
+function oneOf<T extends string>(options: readonly T[], value: string): T {
+  const found = options.find((option) => option === value);
+  if (found === undefined) throw new Error(`one of ${options.join(", ")}`);
+  return found;
 }
 
 export function flag(fallback: boolean, meaning: string): Setting<boolean> {

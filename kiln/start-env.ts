@@ -1,4 +1,5 @@
-import { type Environment, type SettingTable, unknownSettings } from "../core/config.ts";
+import { type Environment, readSettings, type SettingTable, unknownSettings } from "../core/config.ts";
+import { isLoopback } from "../core/loopback.ts";
 import type { PkiFiles } from "../core/pki.ts";
 import { GATEWAY_SETTINGS } from "../gateway/settings.ts";
 import { RUNNER_SETTINGS } from "../runner/settings.ts";
@@ -27,14 +28,19 @@ export function gatewayEnv(env: Environment, pki: PkiFiles, runnerAddress: strin
   return { ...defaults, ...known(env, GATEWAY_SETTINGS), ...pkiSettings(pki), FN_RUNNER_ADDRESSES: runnerAddress };
 }
 
-/** The runner's environment. It is for this machine's gateway only, wherever that one listens. */
+/**
+ * The runner's environment. It is for this machine's gateway only, wherever that one listens; images of this machine
+ * are for that gateway's callers only where they are on this machine too.
+ */
 export function runnerEnv(env: Environment, pki: PkiFiles, defaults: Environment): Environment {
+  const gateway = readSettings({ FN_BIND: GATEWAY_SETTINGS.FN_BIND }, env);
   const own = known(env, RUNNER_SETTINGS);
   // The gateway takes the port that was asked for: the runner's log says which one it found.
   const admin = Object.keys(own).some((name) => settingOf(name) === "FN_ADMIN_PORT")
     ? { FN_ADMIN_PORT: "0", FN_ADMIN_BIND: "127.0.0.1" }
     : {};
-  return { ...defaults, ...own, ...pkiSettings(pki), ...admin, FN_BIND: "127.0.0.1" };
+  const images = { FN_ALLOW_LOCAL_IMAGES: String(isLoopback(gateway.FN_BIND)) };
+  return { ...images, ...defaults, ...own, ...pkiSettings(pki), ...admin, FN_BIND: "127.0.0.1" };
 }
 
 function known(env: Environment, table: SettingTable): Environment {

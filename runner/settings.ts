@@ -1,4 +1,4 @@
-import { choice, flag, integer, optionalPort, secretText, text, words } from "../core/config.ts";
+import { choice, choices, flag, integer, optionalPort, secretText, text, words } from "../core/config.ts";
 
 /** Every setting of a runner. `--help` and the README's table are printed from it. */
 export const RUNNER_SETTINGS = {
@@ -40,7 +40,30 @@ export const RUNNER_SETTINGS = {
   FN_MAX_MESSAGE_QUEUE: integer(819_200, "Most bytes in POSIX message queues"),
   FN_IMAGE_ENABLE_VOLUME: flag(false, "Allows images that declare a VOLUME"),
 
-  FN_HOT_PULL_TIMEOUT_MSECS: integer(600_000, "Longest pull of an image", { min: 1 }),
+  FN_ALLOW_LOCAL_IMAGES: choice(
+    ["auto", "true", "false"],
+    "auto",
+    "Whether images that came from no registry may be used; auto where FN_BIND is loopback",
+  ),
+  FN_DOCKER_LOAD_FILE: text("", "Tar file of docker save, loaded at the start: images for every app"),
+
+  FN_DOCKER_AUTH: secretText(
+    "Registry credentials as JSON: auths as Docker's config.json has them, apps for one app's",
+  ),
+  DOCKER_CONFIG: text("", "Directory of the config.json with them otherwise, followed; by default ~/.docker"),
+  FN_IMAGE_RIGHT_MSECS: integer(
+    3_600_000,
+    "How long an app that could pull an image may use it before its registry is asked again",
+  ),
+  FN_HOT_PULL_TIMEOUT_MSECS: integer(600_000, "Longest wait for an image, retries included", { min: 1 }),
+  FN_MAX_CONCURRENT_PULLS: integer(4, "Images pulled at the same time", { min: 1 }),
+  FN_IMAGE_PULL_RETRIES: integer(3, "How often a pull is tried again"),
+  FN_IMAGE_PULL_RETRY_ON: choices(["toomanyrequests", "5xx", "network"], ["toomanyrequests", "5xx"], "After what"),
+  FN_IMAGE_PULL_RETRY_MIN_MSECS: integer(250, "Least wait before that"),
+  FN_IMAGE_PULL_RETRY_MAX_MSECS: integer(10_000, "Longest wait before that; between them it doubles, by chance"),
+  FN_IMAGE_CLEAN_MAX_SIZE: integer(0, "Bytes of all of Docker's images from which unused ones are removed; 0 never"),
+  FN_IMAGE_CLEAN_EXEMPT_TAGS: words([], "Images that are never removed"),
+
   FN_CREATE_TIMEOUT_MSECS: integer(60_000, "Longest creation and start of a container, hooks included", { min: 1 }),
   FN_HOT_START_TIMEOUT_MSECS: integer(5_000, "Longest time from a container's start to its socket", { min: 1 }),
   FN_MAX_CONCURRENT_STARTS: integer(0, "Containers started at the same time; 0 takes twice the cores"),

@@ -63,8 +63,22 @@ describe("gatewayEnv and runnerEnv", () => {
       FN_RUNNER_ADDRESSES: "127.0.0.1:2",
       ...own,
     });
-    const runner = { PATH: "/bin", FN_GRPC_PORT: "2", FN_LOG_LEVEL: "debug", FN_BIND: "127.0.0.1", ...own };
-    assert.deepEqual(runnerEnv(env, pki, {}), runner);
+    assert.deepEqual(runnerEnv(env, pki, {}), {
+      PATH: "/bin",
+      FN_GRPC_PORT: "2",
+      FN_LOG_LEVEL: "debug",
+      FN_BIND: "127.0.0.1",
+      FN_ALLOW_LOCAL_IMAGES: "true",
+      ...own,
+    });
+  });
+
+  it("let this machine's images be used behind a gateway that only this machine reaches, unless told otherwise", () => {
+    const allowed = (env: Record<string, string>) => runnerEnv(env, pki, {})["FN_ALLOW_LOCAL_IMAGES"];
+
+    assert.equal(allowed({}), "true");
+    assert.equal(allowed({ FN_BIND: "0.0.0.0" }), "false");
+    assert.equal(allowed({ FN_BIND: "0.0.0.0", FN_ALLOW_LOCAL_IMAGES: "true" }), "true");
   });
 
   it("let the user's setting win over a default, unless it is empty", () => {

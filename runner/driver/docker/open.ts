@@ -6,9 +6,12 @@ import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver } from "../driver.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
 import { engineReadiness } from "./engine-readiness.ts";
-import { connectEngine, pingEngine } from "./engine.ts";
+import { connectEngine, pingEngine, type Docker } from "./engine.ts";
 import { watchGuard } from "./guard-file.ts";
 import { createGuard } from "./guard.ts";
+import { imageOptions } from "./images/image-settings.ts";
+import { loadImages } from "./images/load-images.ts";
+import { watchRegistryAuths } from "./images/registry-auths-file.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import type { Sandbox } from "./sandbox.ts";
 
@@ -31,7 +34,11 @@ export async function openDocker(
     );
   }
   const installation = { id: settings.FN_INSTALLATION_ID, runnerId, bootId };
-  const guard = guardFile === undefined ? createGuard() : await watchGuard(guardFile, log, systemClock);
+  await using made = new AsyncDisposableStack();
+  const guard = guardFile === undefined ? createGuard() : made.use(await watchGuard(guardFile, log, systemClock));
+  const source = { inline: settings.FN_DOCKER_AUTH, directory: settings.DOCKER_CONFIG };
+  const auths = made.use(await watchRegistryAuths(source, { log, clock: systemClock }));
+  const everybodys = await loaded(docker, settings.FN_DOCKER_LOAD_FILE, log);
   const driver = dockerDriver({
     docker,
     installation,
@@ -39,16 +46,27 @@ export async function openDocker(
     clock: systemClock,
     log,
     sandbox: sandboxOf(settings),
-    images: { pullTimeoutMs: settings.FN_HOT_PULL_TIMEOUT_MSECS, allowVolumes: settings.FN_IMAGE_ENABLE_VOLUME },
+    images: imageOptions(settings, auths, everybodys),
   });
+  made.use(driver);
+  const owned = made.move();
   return {
     ...driver,
     readiness: engineReadiness(docker, settings.DOCKER_HOST, systemClock),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
     async removeLeftovers() {
       const containers = await removeLeftovers(docker, installation, { clock: systemClock, log });
       if (containers > 0) log.info("Removed what an earlier run left behind", { containers });
     },
   };
+}
+
+/** The ids of the images in a file that the operator wants loaded. @throws Error naming it */
+async function loaded(docker: Docker, file: string, log: Log): Promise<ReadonlySet<string>> {
+  if (file === "") return new Set();
+  const { ids, names } = await loadImages(docker, file);
+  log.info("Loaded images", { file, images: names });
+  return ids;
 }
 
 function sandboxOf(settings: RunnerSettings): Partial<Sandbox> {

@@ -23,9 +23,11 @@ const MOST_REFERENCES = 4;
 /** @param name as it is asked for: its own repository is the first to be asked */
 export function imageOrigin(image: ImageDescription, name: string): ImageOrigin {
   const digests = image.RepoDigests ?? [];
-  const pulled = image.Identity?.Pull?.flatMap(({ Repository = "" }) => (Repository === "" ? [] : [Repository]));
-  if (image.Identity != null && (pulled === undefined || pulled.length === 0)) return { kind: "local" };
-  if (pulled !== undefined) {
+  if (image.Identity) {
+    const pulled = (image.Identity.Pull ?? []).flatMap(({ Repository = "" }) =>
+      Repository === "" ? [] : [Repository],
+    );
+    if (pulled.length === 0) return { kind: "local" };
     const own = digests.filter((digest) => pulled.some((repository) => isSameRepository(digest, repository)));
     const references = own.length > 0 ? own : pulled.map((repository) => `${repository}@${image.Id}`);
     return { kind: "registry", references: inOrder(references, name) };

@@ -30,7 +30,7 @@ export async function readProgress(
   let failure: string | undefined;
   const lines = splitLines((line) => {
     const { error, stream } = fieldsOf(line);
-    if (error !== undefined) failure = String(error);
+    if (error !== undefined) failure = typeof error === "string" ? error : JSON.stringify(error);
     if (typeof stream === "string") onText(stream.trim());
   });
   for await (const chunk of progress) lines.push(Buffer.from(chunk));

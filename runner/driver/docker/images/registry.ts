@@ -69,13 +69,13 @@ export function createRegistry({ docker, clock, log, retries, atOnce }: Registry
 
     async mayPull(references, credentials, signal) {
       using _turn = await questions.enter(signal);
-      let trouble: unknown;
+      let trouble: CallError | undefined;
       for (const reference of references) {
         try {
           if (await retrying(reference, () => ask(reference, credentials, signal), signal)) return true;
         } catch (error) {
           if (signal.aborted) throw error;
-          trouble ??= error;
+          trouble ??= CallError.from(error, "image_pull_failed");
         }
       }
       if (trouble !== undefined) throw trouble;
