@@ -13,7 +13,7 @@ export function inlineDriver(serve: RequestListener): Driver<object> {
   return {
     name: "inline",
     isolation: "none",
-    prepare: () => Promise.resolve(),
+    prepare: () => Promise.resolve(new DisposableStack()),
     options: () => ({}),
     async start({ place }) {
       const exited = Promise.withResolvers<{ exitCode: number; outOfMemory: boolean }>();
