@@ -11,16 +11,18 @@ import type { Docker } from "../../../runner/driver/docker/engine.ts";
 import { hashLabel } from "./inspect.ts";
 import { hashLayer, type LayerEntry, type LargeFile, tarLayer } from "./layer.ts";
 
-/** What every example function stands on: Node, the libraries it is linked with, and user 1000. */
+/** An image of one layer that stands on nothing. */
 export interface BaseImage {
   readonly tag: string;
   readonly hash: string;
   readonly entries: readonly LayerEntry[];
+  /** Lines of a Dockerfile. */
+  readonly settings: readonly string[];
 }
 
 const settings = ["ENV PATH=/usr/local/bin:/usr/bin:/bin", "WORKDIR /function"] as const;
 
-/** Collects the base image from this machine. Nothing is sent anywhere yet. */
+/** Collects what every example function stands on, from this machine: Node, the libraries it is linked with, user 1000. */
 export async function collectBaseImage(): Promise<BaseImage> {
   const node = await findNode();
   const entries: LayerEntry[] = [
@@ -32,13 +34,13 @@ export async function collectBaseImage(): Promise<BaseImage> {
     file("etc/group", "root:x:0:\nfn:x:1000:\n"),
     file("etc/nsswitch.conf", "hosts: files dns\n"),
   ];
-  return { tag: "kiln-example-base:latest", hash: hashLayer(entries, settings), entries };
+  return { tag: "kiln-example-base:latest", hash: hashLayer(entries, settings), entries, settings };
 }
 
-/** Imports the base image as one layer, which needs neither a registry nor a builder. */
+/** Imports an image as one layer, which needs neither a registry nor a builder. */
 export async function importBaseImage(docker: Docker, base: BaseImage): Promise<void> {
   const [repo, tag] = base.tag.split(":");
-  const changes = [...settings, `LABEL ${hashLabel}=${base.hash}`];
+  const changes = [...base.settings, `LABEL ${hashLabel}=${base.hash}`];
   const layer = tarLayer(base.entries);
   try {
     const progress = await text(await docker.importImage(layer, { repo, tag, changes }));

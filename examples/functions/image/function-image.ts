@@ -62,8 +62,8 @@ function buildContainerName(imageTag: string): string {
   return `${imageTag.split(":")[0]}-build`;
 }
 
-/** Every package the function needs, at the same place below node_modules as npm put it. */
-async function dependencies(folder: string, seen = new Set<string>()): Promise<LayerEntry[]> {
+/** Every package that the one in `folder` needs, at the same place below node_modules as npm put it. */
+export async function dependencies(folder: string, seen = new Set<string>()): Promise<LayerEntry[]> {
   const manifest: unknown = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
   const entries: LayerEntry[] = [];
   for (const name of Object.keys(Manifest.parse(manifest).dependencies)) {
@@ -83,7 +83,8 @@ function findPackage(name: string, from: string): string {
   return findPackage(name, dirname(from));
 }
 
-async function readFolder(folder: string, place: string): Promise<LayerEntry[]> {
+/** All files of a folder, to lie at `place`. */
+export async function readFolder(folder: string, place: string): Promise<LayerEntry[]> {
   const found = await readdir(folder, { recursive: true, withFileTypes: true });
   const sources = found
     // What is nested in a package's node_modules comes by way of its dependencies, if it is needed.
