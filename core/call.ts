@@ -48,6 +48,15 @@ export interface Call extends ContainerLimits, ContainerCounts {
   readonly callExtensions: ExtensionMap;
   /** Bearer token for pulling the image (`FN_REGISTRY_TOKEN`). A secret: in no map, no key, no log. */
   readonly registryToken: string;
+  /** How its gateway is to place it, and nothing that runners hear of. Set by `withPlacer` and `withRunnerGroup`. */
+  readonly placement?: PlacementWish | undefined;
+}
+
+export interface PlacementWish {
+  /** A placer by its name. */
+  readonly placer?: string;
+  /** What a runner must carry. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

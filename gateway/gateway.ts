@@ -46,7 +46,7 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
 
   const app = new Hono<GatewayEnv>();
-  const answerError = answerErrors(log);
+  const answerError = answerErrors(log, limits.retryAfterSeconds);
   app.onError(answerError);
   app.notFound((c) => answerError(new CallError("not_found", `Path not found: ${c.req.method} ${c.req.path}`), c));
 

@@ -9,6 +9,7 @@ import { CallError } from "../core/call-error.ts";
 import { newCallId } from "../core/call.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { errorBody, errorHeaders } from "./invoke/answer-error.ts";
+import { DEFAULT_LIMITS } from "./invoke/limits.ts";
 
 /** What can be served: a Hono app. */
 export interface Fetcher {
@@ -95,10 +96,9 @@ function unanswered(reason: unknown, log: Log): Response {
       ? new CallError("invalid_request", `Request is malformed: ${reason.message}`, { cause: reason })
       : CallError.from(reason);
   if (failure.code === "internal") log.error("Request failed", { call_id: callId, error: failure });
-  const headers = Object.entries(errorHeaders(failure, callId)).map(([name, value]): [string, string] => [
-    name,
-    String(value),
-  ]);
+  const headers = Object.entries(errorHeaders(failure, callId, DEFAULT_LIMITS.retryAfterSeconds)).map(
+    ([name, value]): [string, string] => [name, String(value)],
+  );
   return new Response(errorBody(failure, callId), { status: failure.status, headers });
 }
 
@@ -109,7 +109,11 @@ function refuseConnection(maxHeaderBytes: number): (error: NodeJS.ErrnoException
     const failure = parserFailure(code, maxHeaderBytes);
     const callId = newCallId();
     const body = errorBody(failure, callId) ?? "";
-    const fields = { ...errorHeaders(failure, callId), "content-length": Buffer.byteLength(body), connection: "close" };
+    const fields = {
+      ...errorHeaders(failure, callId, DEFAULT_LIMITS.retryAfterSeconds),
+      "content-length": Buffer.byteLength(body),
+      connection: "close",
+    };
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${String(value)}\r\n`);
     socket.end(`HTTP/1.1 ${failure.status} Refused\r\n${lines.join("")}\r\n${body}`);
   };

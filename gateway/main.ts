@@ -16,7 +16,8 @@ import type { InvokeLimits } from "./invoke/limits.ts";
 import { listen } from "./listen.ts";
 import type { Overrider } from "./overrider.ts";
 import { mtlsRunnerFactory } from "./runnerpool/mtls-runner.ts";
-import { naivePlacer } from "./runnerpool/naive-placer.ts";
+import { createPlacer } from "./runnerpool/placers/create-placer.ts";
+import type { Placer } from "./runnerpool/runnerpool.ts";
 import { parseRunnerAddress, staticPool } from "./runnerpool/static-pool.ts";
 import { GATEWAY_SETTINGS } from "./settings.ts";
 
@@ -94,8 +95,11 @@ async function loadOverriders(path: string | undefined): Promise<readonly Overri
   return (await loadPolicyFile(path, { overriders: functions<Overrider>() })).overriders;
 }
 
-function placerOf(settings: GatewaySettings): ReturnType<typeof naivePlacer> {
-  return naivePlacer({
+function placerOf(settings: GatewaySettings): Placer {
+  return createPlacer({
+    placer: settings.FN_PLACER,
+    hashLoadFactor: settings.FN_PLACER_HASH_LOAD / 100,
+    queue: { perFunction: settings.FN_QUEUE_SIZE_PER_FUNCTION, total: settings.FN_QUEUE_SIZE },
     clock: systemClock,
     timeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,
     detachedTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
@@ -111,5 +115,6 @@ function limitsOf(settings: GatewaySettings): InvokeLimits {
     placerTimeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,
     detachedPlacerTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
     headroomMs: settings.FN_EXECUTION_HEADROOM,
+    retryAfterSeconds: settings.FN_RETRY_AFTER_SECS,
   };
 }

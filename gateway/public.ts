@@ -11,6 +11,7 @@ export type { Timings } from "../core/session/frames.ts";
 export type { CallOutcome } from "./invoke/call-outcome.ts";
 export { overrideCall } from "./overrider.ts";
 export type { CallOverrider, GatewayEnv, Overrider } from "./overrider.ts";
+export { withPlacer, withRunnerGroup, withRunnerLabels } from "./placement.ts";
 
 // For those who build a gateway of their own.
 export type { AppSpec, FunctionSpec, OnCancel } from "../core/function-spec.ts";
@@ -25,9 +26,13 @@ export type { Listener, ListenOptions } from "./listen.ts";
 export { mtlsRunnerFactory } from "./runnerpool/mtls-runner.ts";
 export type { RunnerFactory } from "./runnerpool/mtls-runner.ts";
 export { naivePlacer } from "./runnerpool/naive-placer.ts";
+export type { Candidate, Need, Place, Rank, Snapshot } from "./runnerpool/placers/candidate.ts";
+export { createPlacer } from "./runnerpool/placers/create-placer.ts";
+export type { PlacerName, PlacerOptions } from "./runnerpool/placers/create-placer.ts";
 export { poolOf, staticPool } from "./runnerpool/static-pool.ts";
 export type {
   BodySource,
+  CapacityNews,
   Offer,
   Placement,
   Placer,
@@ -35,6 +40,8 @@ export type {
   ResponseSink,
   Runner,
   RunnerCall,
+  RunnerLabels,
+  RunnerLoad,
   RunnerPool,
   RunnerStatus,
 } from "./runnerpool/runnerpool.ts";

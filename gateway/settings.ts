@@ -1,4 +1,5 @@
 import { choice, integer, text, words } from "../core/config.ts";
+import { DEFAULT_PLACER, DEFAULT_QUEUE, PLACERS } from "./runnerpool/placers/create-placer.ts";
 
 /** Every setting of a gateway. `--help` and the README's table are printed from it. */
 export const GATEWAY_SETTINGS = {
@@ -33,11 +34,20 @@ export const GATEWAY_SETTINGS = {
   FN_DIAL_TIMEOUT_MSECS: integer(1_000, "Longest wait for a runner's first answer", { min: 1 }),
   FN_PING_MSECS: integer(10_000, "Time between two pings of a runner", { min: 1 }),
   FN_PING_TIMEOUT_MSECS: integer(5_000, "Longest wait for a ping's answer, then the runner is gone", { min: 1 }),
+  FN_PLACER: choice(
+    PLACERS,
+    DEFAULT_PLACER,
+    "Which runner is asked first: any, by consistent hashing, the least loaded, or one with an idle container",
+  ),
+  FN_PLACER_HASH_LOAD: integer(125, "Most calls that hashing gives a runner, percent of its part", { min: 100 }),
+  FN_QUEUE_SIZE: integer(DEFAULT_QUEUE.total, "Calls that may wait for a runner; more are refused with 503"),
+  FN_QUEUE_SIZE_PER_FUNCTION: integer(DEFAULT_QUEUE.perFunction, "The same for the calls of one function"),
+  FN_RETRY_AFTER_SECS: integer(15, "What Retry-After tells clients with a 503, seconds", { min: 1 }),
   FN_PLACER_TIMEOUT_MSECS: integer(30_000, "How long a call may look for a runner", { min: 1 }),
   FN_DETACHED_PLACER_TIMEOUT_MSECS: integer(30_000, "The same for detached calls", { min: 1 }),
   FN_PLACER_RETRY_MSECS: integer(
     10,
-    "First wait between two rounds of all runners; grows 16 times, cut short by capacity",
+    "First wait before a waiting call asks all runners again though none told of room; grows 64 times",
     {
       min: 1,
     },

@@ -1,22 +1,14 @@
-import { naivePlacer, poolOf, type Placer, type Runner } from "kiln/gateway";
-
-type NaiveOptions = Parameters<typeof naivePlacer>[0];
+import { createPlacer, type Placer, type PlacerOptions, type Rank } from "kiln/gateway";
 
 /**
- * Asks the runner first that last ran a call of the same container: it is the one that may still have it warm.
- * Everything else, from the rounds to the deadlines, is the naive placer's.
+ * Asks the runner first that has an idle container for the call, and the others in the order they were listed.
+ * Everything else, from the queue to the deadlines, is every placer's.
  */
-export function warmFirst(options: NaiveOptions): Placer {
-  const last = new Map<string, Runner>();
-  const placer = naivePlacer({ ...options, pickStart: () => 0 });
-  return {
-    async place(call, pool, signal) {
-      const runners = await pool.runners(call, signal);
-      const warm = last.get(call.affinityKey);
-      const order = warm === undefined ? runners : [warm, ...runners.filter((runner) => runner !== warm)];
-      const placement = await placer.place(call, { ...poolOf(order), onCapacity: pool.onCapacity }, signal);
-      last.set(call.affinityKey, placement.runner);
-      return placement;
-    },
-  };
+const warmThenListed: Rank = ({ need, candidates }) => {
+  const idle = candidates.map((candidate) => candidate.idle(need.affinityKey));
+  return candidates.map((_, index) => index).sort((a, b) => (idle[b] ?? 0) - (idle[a] ?? 0) || a - b);
+};
+
+export function warmFirst(options: Omit<PlacerOptions, "placer">): Placer {
+  return createPlacer({ ...options, placer: warmThenListed });
 }

@@ -19,11 +19,10 @@ interface HttpFault extends Error {
   getResponse(): Response;
 }
 
-const RETRY_AFTER_SECONDS = "15";
 const LONGEST_MESSAGE = 1_024;
 
 /** Turns whatever a route or its middleware threw into the answer that the client gets. */
-export function answerErrors(log: Log): ErrorHandler<GatewayEnv> {
+export function answerErrors(log: Log, retryAfterSeconds: number): ErrorHandler<GatewayEnv> {
   return async (reason, c) => {
     const exchange: Exchange | undefined = c.get("exchange");
     const callId = exchange?.callId ?? newCallId();
@@ -38,7 +37,7 @@ export function answerErrors(log: Log): ErrorHandler<GatewayEnv> {
     return c.newResponse(
       errorBody(failure, callId),
       failure.status as StatusCode,
-      errorHeaders(failure, callId, http?.res),
+      errorHeaders(failure, callId, retryAfterSeconds, http?.res),
     );
   };
 }
@@ -51,9 +50,9 @@ export function errorBody(failure: CallError, callId: CallId): string | null {
   return `${JSON.stringify({ message, code, component, retryable, callId, ...stderr })}\n`;
 }
 
-export function errorHeaders(failure: CallError, callId: CallId, own?: Response): Fields {
+export function errorHeaders(failure: CallError, callId: CallId, retryAfterSeconds: number, own?: Response): Fields {
   const fields: Fields = { "fn-call-id": callId };
-  if (failure.status === 503 && failure.retryable) fields["retry-after"] = RETRY_AFTER_SECONDS;
+  if (failure.status === 503 && failure.retryable) fields["retry-after"] = String(retryAfterSeconds);
   for (const [name, value] of own?.headers ?? []) {
     if (name === "set-cookie") fields[name] = [fields[name] ?? [], value].flat();
     else if (name !== "content-length") fields[name] = value;

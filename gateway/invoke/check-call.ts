@@ -1,5 +1,5 @@
 import { CallError } from "../../core/call-error.ts";
-import type { Call } from "../../core/call.ts";
+import type { Call, PlacementWish } from "../../core/call.ts";
 import { checkExtensionLimits } from "../../core/extension.ts";
 import { LIMITS } from "../../core/function-spec.ts";
 
@@ -38,6 +38,7 @@ const CHECKS = {
   headers: headerList,
   extensions: stringMap,
   callExtensions: stringMap,
+  placement,
 } satisfies Record<Exclude<keyof Call, "id" | "registryToken">, Check>;
 
 /**
@@ -54,6 +55,13 @@ export function checkCall(call: Call, before: Call): void {
   // A secret: its value is not for a message.
   if (typeof call.registryToken !== "string") throw invalid("registryToken", {}, "a string");
   checkExtensionLimits(call.extensions, call.callExtensions);
+}
+
+function placement(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  const { placer, labels = {} } = isObject(value) ? (value as PlacementWish) : { labels: null };
+  const named = placer === undefined || typeof placer === "string";
+  return named && stringMap(labels) === undefined ? undefined : "what withPlacer and withRunnerLabels make";
 }
 
 function invalid(field: string, value: unknown, expected: string): CallError {

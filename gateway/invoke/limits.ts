@@ -12,6 +12,8 @@ export interface InvokeLimits {
   readonly detachedPlacerTimeoutMs: number;
   /** What a call may take beyond placement and its function's timeout: image pull and start. Infinity for no deadline. */
   readonly headroomMs: number;
+  /** What clients are told with a 503 that is worth another try. */
+  readonly retryAfterSeconds: number;
 }
 
 /** Fn's values where Fn has one, but for the search for a runner: whoever waits its 360 s for a 503 has left. */
@@ -22,4 +24,5 @@ export const DEFAULT_LIMITS: InvokeLimits = {
   placerTimeoutMs: 30_000,
   detachedPlacerTimeoutMs: 30_000,
   headroomMs: 360_000,
+  retryAfterSeconds: 15,
 };

@@ -1,5 +1,6 @@
 import { CallError } from "../../core/call-error.ts";
 import { pause, type Clock } from "../../core/clock.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
 import type { PingTimes } from "../../core/keep-alive.ts";
 import type { Log } from "../../core/log.ts";
 import { pkiSource, type PkiData, type PkiSource } from "../../core/pki.ts";
@@ -7,13 +8,18 @@ import type { Capacity } from "../../core/session/frames.ts";
 import { refusalPhrase } from "../../core/tls-refusal.ts";
 import { OutgoingCall } from "./outgoing-call.ts";
 import { openLink, type LinkOptions, type RunnerLink } from "./runner-link.ts";
-import type { Offer, Runner, RunnerCall, RunnerStatus } from "./runnerpool.ts";
+import type { CapacityNews, Offer, Runner, RunnerCall, RunnerLabels, RunnerLoad, RunnerStatus } from "./runnerpool.ts";
 
 /**
  * Makes the gateway's side of a runner: the peer's certificate must carry `certCommonName`
  * (in its SAN; in its CN only where it has no SAN), whatever the address.
  */
-export type RunnerFactory = (address: string, certCommonName: string, pki: PkiData | PkiSource) => Runner;
+export type RunnerFactory = (
+  address: string,
+  certCommonName: string,
+  pki: PkiData | PkiSource,
+  labels?: RunnerLabels,
+) => Runner;
 
 export interface MtlsRunnerOptions {
   readonly gatewayId: string;
@@ -44,15 +50,24 @@ const PING: PingTimes = { everyMs: 10_000, timeoutMs: 5_000 };
 
 /** Runners over Connect, HTTP/2 and mutual TLS, each kept connected in the background. */
 export function mtlsRunnerFactory(options: MtlsRunnerOptions): RunnerFactory {
-  return (address, certCommonName, pki) => new MtlsRunner(address, certCommonName, pki, options);
+  return (address, certCommonName, pki, labels = {}) =>
+    new MtlsRunner({ address, certCommonName, labels }, pki, options);
+}
+
+/** Which runner it is. */
+interface Peer {
+  readonly address: string;
+  readonly certCommonName: string;
+  readonly labels: RunnerLabels;
 }
 
 class MtlsRunner implements Runner {
   readonly address: string;
+  readonly labels: RunnerLabels;
   readonly #options: MtlsRunnerOptions;
   readonly #pki: PkiSource;
   readonly #dial: () => Promise<LiveLink>;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(news: CapacityNews) => void>();
   readonly #closing = new AbortController();
   readonly #keeping: Promise<void>;
   /** Connections that take no new calls, until their last one has ended. */
@@ -64,16 +79,19 @@ class MtlsRunner implements Runner {
   #live: LiveLink | undefined;
   #down: CallError;
   #disposed = false;
+  #capacity: Capacity | undefined;
+  #toldAt = 0;
 
-  constructor(address: string, certCommonName: string, pki: PkiData | PkiSource, options: MtlsRunnerOptions) {
+  constructor({ address, certCommonName, labels }: Peer, pki: PkiData | PkiSource, options: MtlsRunnerOptions) {
     const { gatewayId, version, dialTimeoutMs, ping = PING, clock, open = openLink } = options;
     this.address = address;
+    this.labels = labels;
     this.#options = options;
     this.#pki = pkiSource(pki);
     this.#down = new CallError("runner_unreachable", `Runner ${address} cannot be reached: not connected yet`);
     const fault = (reason: unknown) =>
       options.log.error("A call's answer could not be taken", { runner: address, reason });
-    const capacity = (_capacity: Capacity) => this.#wake();
+    const capacity = (told: Capacity) => this.#told(told);
     this.#dial = async () => {
       const state = { draining: false };
       const draining = () => (state.draining = true);
@@ -90,6 +108,11 @@ class MtlsRunner implements Runner {
     return this.#live !== undefined;
   }
 
+  get load(): RunnerLoad {
+    const draining = this.#disposed || this.#live?.state.draining === true;
+    return { capacity: this.#capacity, toldAt: this.#toldAt, inFlight: this.#calls, draining };
+  }
+
   async tryCall(call: RunnerCall, signal: AbortSignal): Promise<Offer> {
     // One bounded detour: a first connection is waited for, a broken one is not.
     if (this.#live === undefined) await unlessAborted(this.#firstDial, signal);
@@ -99,7 +122,9 @@ class MtlsRunner implements Runner {
     const unfit = this.#unfit(this.#live);
     if (unfit !== undefined) return refused(unfit);
     const remainingMs = call.deadline - this.#options.clock.now();
-    return new OutgoingCall(this, link.session, call, remainingMs, signal).answer;
+    const ended = (placed: boolean, code: ErrorCode | undefined) =>
+      this.#tell({ kind: "ended", runner: this, call, placed, code });
+    return new OutgoingCall({ runner: this, session: link.session, call, remainingMs, ended }, signal).answer;
   }
 
   async status(signal: AbortSignal, body?: Uint8Array): Promise<RunnerStatus> {
@@ -112,9 +137,9 @@ class MtlsRunner implements Runner {
     }
   }
 
-  onCapacity(wake: () => void): () => void {
-    this.#listeners.add(wake);
-    return () => this.#listeners.delete(wake);
+  onCapacity(hear: (news: CapacityNews) => void): () => void {
+    this.#listeners.add(hear);
+    return () => this.#listeners.delete(hear);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -131,8 +156,9 @@ class MtlsRunner implements Runner {
 
   /** Calls that have not ended. */
   get #calls(): number {
-    const links = [...this.#retired.keys(), ...(this.#live === undefined ? [] : [this.#live.link])];
-    return links.reduce((sum, { session }) => sum + session.size, 0);
+    let calls = this.#live?.link.session.size ?? 0;
+    for (const { session } of this.#retired.keys()) calls += session.size;
+    return calls;
   }
 
   #unfit({ link: { session, hello }, state }: LiveLink): CallError | undefined {
@@ -179,10 +205,10 @@ class MtlsRunner implements Runner {
   #use(live: LiveLink): Promise<CallError> {
     this.#live = live;
     this.#firstDial = undefined;
-    const { runnerId, bootId, version, isolation } = live.link.hello;
+    const { runnerId, bootId, version, isolation, capacity } = live.link.hello;
     this.#options.log.info("Runner connected", { runner: this.address, runnerId, bootId, version, isolation });
     live.link.recheck(this.#pki.current.ca);
-    this.#wake();
+    this.#told(capacity);
     return live.link.lost;
   }
 
@@ -219,8 +245,14 @@ class MtlsRunner implements Runner {
     this.#options.log.warn(message, { runner: this.address, reason: this.#down.message, retry_ms: retryMs });
   }
 
-  #wake(): void {
-    for (const listener of this.#listeners) listener();
+  #told(capacity: Capacity): void {
+    this.#capacity = capacity;
+    this.#toldAt = this.#options.clock.now();
+    this.#tell({ kind: "told", runner: this });
+  }
+
+  #tell(news: CapacityNews): void {
+    for (const listener of this.#listeners) listener(news);
   }
 }
 

@@ -1,4 +1,5 @@
 import { CallError } from "../../core/call-error.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
 import {
   NO_TIMINGS,
   OFFER_BODY_BYTES,
@@ -9,11 +10,22 @@ import {
 import type { BodySource, Offer, RequestBody, Runner, RunnerCall } from "./runnerpool.ts";
 import type { GatewaySession, OfferHandler } from "./session.ts";
 
+/** What is tried where. */
+export interface Outgoing {
+  readonly runner: Runner;
+  readonly session: GatewaySession;
+  readonly call: RunnerCall;
+  readonly remainingMs: number;
+  /** Told once it is over on that runner; without a code it went well. */
+  readonly ended: (placed: boolean, code: ErrorCode | undefined) => void;
+}
+
 /** One try of one call on one session: the offer's answer, the request body on its way, the response to the sink. */
 export class OutgoingCall implements OfferHandler {
   readonly #runner: Runner;
   readonly #session: GatewaySession;
   readonly #call: RunnerCall;
+  readonly #ended: Outgoing["ended"];
   readonly #signal: AbortSignal;
   readonly #answered = Promise.withResolvers<Offer>();
   /** What follows the offer's first bytes, if anything does. */
@@ -23,8 +35,9 @@ export class OutgoingCall implements OfferHandler {
   #over = false;
   #drained: () => void = () => {};
 
-  constructor(runner: Runner, session: GatewaySession, call: RunnerCall, remainingMs: number, signal: AbortSignal) {
+  constructor({ runner, session, call, remainingMs, ended }: Outgoing, signal: AbortSignal) {
     this.#runner = runner;
+    this.#ended = ended;
     this.#session = session;
     this.#call = call;
     this.#signal = signal;
@@ -44,6 +57,7 @@ export class OutgoingCall implements OfferHandler {
   refused(reason: CallError, scope: RefusalScope): void {
     if (!this.#end()) return;
     this.#answered.resolve({ placed: false, reason, scope });
+    this.#ended(false, reason.code);
   }
 
   pending(phase: string): void {
@@ -69,6 +83,7 @@ export class OutgoingCall implements OfferHandler {
     if (!this.#end()) return;
     this.#call.sink.finish(finish);
     this.#answered.resolve({ placed: true });
+    this.#ended(true, finish.ok ? undefined : finish.code);
   }
 
   drained(): void {
@@ -83,6 +98,7 @@ export class OutgoingCall implements OfferHandler {
     this.#session.cancel(this.#number, reason.code);
     if (this.#placed) this.#call.sink.finish(failed(reason));
     this.#answered.resolve({ placed: false, reason, scope: "any_runner" });
+    this.#ended(this.#placed, reason.code);
   }
 
   #end(): boolean {

@@ -1,5 +1,6 @@
 import type { CallError } from "../../core/call-error.ts";
 import type { Call, ExtensionMap } from "../../core/call.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
 import type { Capacity, Finish, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
 import type { StatusCheck } from "../../core/status-check.ts";
 
@@ -26,15 +27,49 @@ export interface RunnerPool extends AsyncDisposable {
    * An empty list means none now, ask again. A thrown CallError ends the call without another try.
    */
   runners(call: RunnerCall, signal: AbortSignal): Promise<readonly Runner[]>;
-  /** Calls `wake` whenever a runner may have become able to take a call; returns the unsubscriber. */
-  onCapacity(wake: () => void): () => void;
+  /** Calls `hear` with news of its runners and of its members; returns the unsubscriber. */
+  onCapacity(hear: (news: CapacityNews) => void): () => void;
+}
+
+/** What may have made a runner able to take a call. */
+export type CapacityNews =
+  /** It told what it has free, or can be reached now. */
+  | { readonly kind: "told"; readonly runner: Runner }
+  /** A call that it was offered is over there: refused, or it ran and came to this. */
+  | {
+      readonly kind: "ended";
+      readonly runner: Runner;
+      readonly call: RunnerCall;
+      readonly placed: boolean;
+      /** Undefined for success. */
+      readonly code: ErrorCode | undefined;
+    }
+  /** The pool has other runners than before. */
+  | { readonly kind: "members" };
+
+/** What a runner is called by, to choose it: `group: "gpu"`. */
+export type RunnerLabels = Readonly<Record<string, string>>;
+
+/** What is known of a runner without asking it. */
+export interface RunnerLoad {
+  /** As it last told; undefined before it has. */
+  readonly capacity: Capacity | undefined;
+  /** The clock's reading when it told that. */
+  readonly toldAt: number;
+  /** Calls of this gateway that have not ended there, offers included. */
+  readonly inFlight: number;
+  /** It said that it takes no more calls. */
+  readonly draining: boolean;
 }
 
 /** One runner, as a gateway sees it. Disposing it ends its sessions after their calls. */
 export interface Runner extends AsyncDisposable {
   readonly address: string;
+  /** None, unless told. */
+  readonly labels?: RunnerLabels;
   /** Whether it can be reached now. */
   readonly connected: boolean;
+  readonly load: RunnerLoad;
   /** Never throws: whatever happens before the call may have started is a refusal. */
   tryCall(call: RunnerCall, signal: AbortSignal): Promise<Offer>;
   /**
@@ -42,8 +77,8 @@ export interface Runner extends AsyncDisposable {
    * @throws CallError `runner_unreachable`
    */
   status(signal: AbortSignal, body?: Uint8Array): Promise<RunnerStatus>;
-  /** Calls `wake` whenever the runner may have become able to take a call; returns the unsubscriber. */
-  onCapacity(wake: () => void): () => void;
+  /** Calls `hear` with its news; returns the unsubscriber. */
+  onCapacity(hear: (news: CapacityNews) => void): () => void;
 }
 
 /** A runner's answer. After `placed` the call may run, and is never offered to another. */

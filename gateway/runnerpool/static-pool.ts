@@ -32,8 +32,8 @@ export function poolOf(runners: readonly Runner[]): FixedPool {
       return { ready: connected > 0, detail: `${connected} of ${runners.length} runners connected` };
     },
     runners: () => Promise.resolve(runners),
-    onCapacity(wake) {
-      const leave = runners.map((runner) => runner.onCapacity(wake));
+    onCapacity(hear) {
+      const leave = runners.map((runner) => runner.onCapacity(hear));
       return () => leave.forEach((unsubscribe) => unsubscribe());
     },
     async [Symbol.asyncDispose]() {

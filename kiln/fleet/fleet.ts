@@ -90,7 +90,7 @@ export interface Fleet extends AsyncDisposable {
  */
 export async function createFleet<Options = ContainerCreateOptions>(options: FleetOptions<Options>): Promise<Fleet> {
   const { clock = new VirtualClock(), seed = 1, log = silentLog, network = {} } = options;
-  const { next, below } = chance(seed);
+  const { next } = chance(seed);
   const violations: unknown[] = [];
   const site: LinkSite = {
     clock,
@@ -106,7 +106,7 @@ export async function createFleet<Options = ContainerCreateOptions>(options: Fle
   const timeouts = { timeoutMs: 30_000, detachedTimeoutMs: 30_000, retryDelayMs: 10 };
   const app = createGateway({
     functions: lookup,
-    placer: options.placer ?? naivePlacer({ clock, ...timeouts, pickStart: below, jitter: next }),
+    placer: options.placer ?? naivePlacer({ clock, ...timeouts, random: next }),
     pool,
     overriders: options.overriders ?? [],
     limits: options.gatewayLimits ?? {},

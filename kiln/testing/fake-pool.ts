@@ -1,11 +1,18 @@
 import { CallError } from "../../core/call-error.ts";
-import type { Placement, Placer, Runner, RunnerCall, RunnerPool } from "../../gateway/runnerpool/runnerpool.ts";
+import type {
+  CapacityNews,
+  Placement,
+  Placer,
+  Runner,
+  RunnerCall,
+  RunnerPool,
+} from "../../gateway/runnerpool/runnerpool.ts";
 
 /** A pool of the runners it is given. */
 export class FakePool implements RunnerPool {
   members: readonly Runner[];
   disposed = false;
-  readonly #wakes = new Set<() => void>();
+  readonly #hearers = new Set<(news: CapacityNews) => void>();
 
   constructor(...members: readonly Runner[]) {
     this.members = members;
@@ -15,14 +22,18 @@ export class FakePool implements RunnerPool {
     return Promise.resolve(this.members);
   }
 
-  onCapacity(wake: () => void): () => void {
-    this.#wakes.add(wake);
-    return () => void this.#wakes.delete(wake);
+  onCapacity(hear: (news: CapacityNews) => void): () => void {
+    const leave = this.members.map((runner) => runner.onCapacity(hear));
+    this.#hearers.add(hear);
+    return () => {
+      for (const unsubscribe of leave) unsubscribe();
+      this.#hearers.delete(hear);
+    };
   }
 
-  /** As if a runner had told of room. */
-  wake(): void {
-    for (const wake of this.#wakes) wake();
+  /** Says that its members are others now. */
+  changed(): void {
+    for (const hear of this.#hearers) hear({ kind: "members" });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

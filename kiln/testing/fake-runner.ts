@@ -5,11 +5,21 @@ import type { ErrorCode } from "../../core/error-codes.ts";
 import {
   NO_CAPACITY,
   NO_TIMINGS,
+  type Capacity,
   type RefusalScope,
   type ResponseHead,
   type Timings,
 } from "../../core/session/frames.ts";
-import type { Offer, ResponseSink, Runner, RunnerCall, RunnerStatus } from "../../gateway/runnerpool/runnerpool.ts";
+import type {
+  CapacityNews,
+  Offer,
+  ResponseSink,
+  Runner,
+  RunnerCall,
+  RunnerLabels,
+  RunnerLoad,
+  RunnerStatus,
+} from "../../gateway/runnerpool/runnerpool.ts";
 
 /** What a fake runner does with the calls it is offered. */
 export type Behaviour = (call: RunnerCall, runner: Runner, signal: AbortSignal) => Offer | Promise<Offer>;
@@ -23,19 +33,37 @@ export interface FakeAnswer {
   readonly timings?: Timings;
 }
 
+const ROOMY: Capacity = {
+  ...NO_CAPACITY,
+  freeMemoryMiB: 1_024,
+  freeCpuMillis: 1_000,
+  totalMemoryMiB: 1_024,
+  totalCpuMillis: 1_000,
+};
+
 /** A runner without a machine: behaves as it is told, and remembers what it was offered. */
 export class FakeRunner implements Runner {
   readonly address: string;
-  readonly connected = true;
+  labels: RunnerLabels = {};
+  connected = true;
+  draining = false;
+  inFlight = 0;
+  capacity: Capacity | undefined = ROOMY;
+  toldAt = 0;
   readonly offered: RunnerCall[] = [];
   readonly signals: AbortSignal[] = [];
   disposed = false;
   readonly #behaviour: Behaviour;
-  readonly #wakes = new Set<() => void>();
+  readonly #hearers = new Set<(news: CapacityNews) => void>();
 
   constructor(address: string, behaviour: Behaviour = answers("")) {
     this.address = address;
     this.#behaviour = behaviour;
+  }
+
+  get load(): RunnerLoad {
+    const { capacity, toldAt, inFlight, draining } = this;
+    return { capacity, toldAt, inFlight, draining };
   }
 
   tryCall(call: RunnerCall, signal: AbortSignal): Promise<Offer> {
@@ -54,25 +82,30 @@ export class FakeRunner implements Runner {
       active: 0,
       received: this.offered.length,
       handled: this.offered.length,
-      capacity: {
-        ...NO_CAPACITY,
-        freeMemoryMiB: 1_024,
-        freeCpuMillis: 1_000,
-        totalMemoryMiB: 1_024,
-        totalCpuMillis: 1_000,
-      },
+      capacity: this.capacity ?? ROOMY,
       check: undefined,
     });
   }
 
-  onCapacity(wake: () => void): () => void {
-    this.#wakes.add(wake);
-    return () => void this.#wakes.delete(wake);
+  onCapacity(hear: (news: CapacityNews) => void): () => void {
+    this.#hearers.add(hear);
+    return () => void this.#hearers.delete(hear);
   }
 
-  /** Says that it has room. */
-  wake(): void {
-    for (const wake of this.#wakes) wake();
+  /** Says what it has. */
+  tell(capacity: Partial<Capacity> = {}): void {
+    this.capacity = { ...ROOMY, ...capacity };
+    this.toldAt += 1;
+    this.#say({ kind: "told", runner: this });
+  }
+
+  /** A call that it took is over. */
+  ended(call: RunnerCall, code?: ErrorCode): void {
+    this.#say({ kind: "ended", runner: this, call, placed: true, code });
+  }
+
+  #say(news: CapacityNews): void {
+    for (const hear of this.#hearers) hear(news);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

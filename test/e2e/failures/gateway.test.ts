@@ -327,7 +327,7 @@ describe("what goes wrong between gateway and runners (gateway reference 1.15)",
 });
 
 function poolThat(listed: RunnerPool, reason: Error): RunnerPool {
-  return { ...listed, runners: () => Promise.reject(reason), onCapacity: (wake) => listed.onCapacity(wake) };
+  return { ...listed, runners: () => Promise.reject(reason), onCapacity: (hear) => listed.onCapacity(hear) };
 }
 
 function activeCalls({ runners }: System): number {

@@ -125,7 +125,7 @@ describe("a runner over mutual TLS", () => {
     assert.ok(!refused.offer.placed && refused.offer.reason.code === "runner_unreachable");
     await first[Symbol.asyncDispose]();
 
-    const woken = new Promise<void>((resolve) => runner.onCapacity(resolve));
+    const woken = new Promise<void>((resolve) => runner.onCapacity(() => resolve()));
     await using _second = await served(await processRunner(), runnerPki, { port: first.server.port });
     await woken;
     assert.ok((await tryHello(runner)).offer.placed);

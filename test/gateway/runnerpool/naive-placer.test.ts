@@ -13,7 +13,7 @@ import { VirtualClock } from "../../../kiln/testing/virtual-clock.ts";
 const never = new AbortController().signal;
 
 function placerAt(clock: VirtualClock, changes: Partial<NaivePlacerOptions> = {}) {
-  const fixed = { pickStart: () => 0, jitter: () => 0.5 };
+  const fixed = { random: () => 0 };
   return naivePlacer({ clock, timeoutMs: 1_000, detachedTimeoutMs: 100, retryDelayMs: 10, ...fixed, ...changes });
 }
 
@@ -35,7 +35,7 @@ async function run(clock: VirtualClock, ms: number, done: Promise<unknown>): Pro
 describe("naivePlacer", () => {
   it("asks the runners in order, from where it was told to start, until one takes the call", async () => {
     const runners = [new FakeRunner("a", refuses()), new FakeRunner("b"), new FakeRunner("c", refuses())];
-    const placer = placerAt(new VirtualClock(), { pickStart: () => 2 });
+    const placer = placerAt(new VirtualClock(), { random: () => 0.7 });
     const { runnerCall, answer } = collectedCall(callFor("fn"));
 
     const placement = await placer.place(runnerCall, poolOf(runners), never);
@@ -124,7 +124,7 @@ describe("naivePlacer", () => {
     await someTurns();
     full = false;
 
-    runner.wake();
+    runner.tell();
 
     assert.equal((await placed).runner, runner);
     assert.equal(clock.now(), 0);

@@ -1,0 +1,157 @@
+import { CallError } from "../../../core/call-error.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { Placement, RunnerCall, RunnerPool } from "../runnerpool.ts";
+import type { Need, Rank, Snapshot } from "./candidate.ts";
+import type { Ledger } from "./ledger.ts";
+import type { RunnerView } from "./runner-view.ts";
+import { Tally } from "./tally.ts";
+import type { Ticket } from "./waiting-list.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
+
+export interface SearchParts {
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly room: WaitingRoom;
+  readonly random: () => number;
+}
+
+/** What one call looks for, and how. */
+export interface SearchPlan {
+  readonly call: RunnerCall;
+  readonly pool: RunnerPool;
+  readonly rank: Rank;
+  /** How long it may look; how long it then runs is its own affair. */
+  readonly timeoutMs: number;
+  /** Told of each order in which runners are asked. */
+  readonly ranked?: ((snapshot: Snapshot, order: readonly number[]) => void) | undefined;
+}
+
+/** One call's way to a runner: asks all of them once, and then waits in the room for a place. */
+export class Search {
+  readonly #parts: SearchParts;
+  readonly #plan: SearchPlan;
+  readonly #need: Need;
+  readonly #signal: AbortSignal;
+  readonly #tally = new Tally();
+  readonly #until: number;
+  /** Of each runner's room, as it was when it refused. */
+  readonly #refusedAt = new Map<RunnerView, number>();
+  #views: readonly RunnerView[] | undefined;
+
+  constructor(parts: SearchParts, plan: SearchPlan, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#plan = plan;
+    this.#signal = signal;
+    this.#until = parts.clock.now() + plan.timeoutMs;
+    const { affinityKey, call } = plan.call;
+    const memoryMiB = call.memoryMiB + call.tmpfsMiB;
+    this.#need = { fnId: call.fnId, affinityKey, memoryMiB, cpuMillis: call.cpuMillis };
+  }
+
+  async run(): Promise<Placement> {
+    const { room } = this.#parts;
+    const lane = this.#lane;
+    // Who comes later does not overtake those that wait.
+    const placement = room.isWaiting(lane) ? undefined : await this.#askAll();
+    return placement ?? (await this.#wait(lane));
+  }
+
+  get #lane(): string {
+    const { affinityKey, call } = this.#plan.call;
+    const { placement } = call;
+    return placement === undefined ? affinityKey : `${affinityKey} ${JSON.stringify(placement.labels ?? {})}`;
+  }
+
+  async #wait(laneKey: string): Promise<Placement> {
+    const { clock, room } = this.#parts;
+    if (clock.now() >= this.#until) throw this.#verdict();
+    let woken = awaitedLater<RunnerView | undefined>();
+    const ticket = room.enter(laneKey, this.#need, this.#views, (view) => woken.resolve(view));
+    const late = () => woken.reject(this.#verdict());
+    const left = () => woken.reject(this.#left());
+    const cancelTimer = clock.after(this.#until - clock.now(), late, true);
+    this.#signal.addEventListener("abort", left, { once: true });
+    let placement: Placement | undefined;
+    try {
+      for (;;) {
+        this.#serveWhoToldMeanwhile(ticket);
+        const view = await woken.promise;
+        woken = awaitedLater();
+        placement = view === undefined ? await this.#askAll() : await this.#askOne(view);
+        if (placement !== undefined) return placement;
+        if (clock.now() >= this.#until) throw this.#verdict();
+        room.comeBack(ticket, this.#views ?? []);
+      }
+    } finally {
+      cancelTimer();
+      this.#signal.removeEventListener("abort", left);
+      room.leave(ticket, placement !== undefined);
+    }
+  }
+
+  /** A runner may have told of room after it refused and before the call stood in the room. */
+  #serveWhoToldMeanwhile({ state }: Ticket): void {
+    if (state !== "waiting") return;
+    for (const [view, version] of this.#refusedAt) if (view.version !== version) this.#parts.room.serve(view);
+  }
+
+  async #askAll(): Promise<Placement | undefined> {
+    const { call, pool, rank, ranked } = this.#plan;
+    const { clock, random } = this.#parts;
+    const runners = await pool.runners(call, this.#signal);
+    const views = this.#parts.ledger.viewsOf(runners, call.call.placement?.labels);
+    this.#views = views;
+    const snapshot: Snapshot = { need: this.#need, candidates: views, chance: random(), now: clock.now() };
+    ranked?.(snapshot, [...rank(snapshot)]);
+    // A runner that is known to be away is asked only where there is no other, for its reason.
+    const someUsable = views.some(({ usable }) => usable);
+    for (const index of rank(snapshot)) {
+      const view = views[index];
+      if (view === undefined || (someUsable && !view.usable)) continue;
+      if (clock.now() >= this.#until) return undefined;
+      view.promise(this.#need);
+      const placement = await this.#offer(view);
+      if (placement !== undefined) return placement;
+    }
+    const reason = this.#tally.neverFits(views.map(({ runner }) => runner));
+    if (reason !== undefined) throw reason;
+    return undefined;
+  }
+
+  /** Its room was promised to this call. */
+  async #askOne(view: RunnerView): Promise<Placement | undefined> {
+    if (this.#signal.aborted) {
+      view.forgetPromises();
+      this.#parts.room.serve(view);
+    }
+    return this.#offer(view);
+  }
+
+  async #offer(view: RunnerView): Promise<Placement | undefined> {
+    if (this.#signal.aborted) throw this.#left();
+    this.#tally.attempts += 1;
+    const { version, runner } = view;
+    // The call's own signal: finding a runner has a deadline, running on it does not.
+    const offer = await runner.tryCall(this.#plan.call, this.#signal);
+    if (offer.placed) return { runner, attempts: this.#tally.attempts };
+    if (offer.scope === "any_runner") throw offer.reason;
+    this.#tally.refused(runner, offer.reason);
+    this.#refusedAt.set(view, version);
+    return undefined;
+  }
+
+  #left(): CallError {
+    return CallError.from(this.#signal.reason, "client_cancel");
+  }
+
+  #verdict(): CallError {
+    return this.#tally.verdict(this.#plan.timeoutMs, this.#plan.call.call.placement?.labels ?? {});
+  }
+}
+
+/** A promise that may be rejected while the call asks a runner, before it is waited for again. */
+function awaitedLater<T>(): PromiseWithResolvers<T> {
+  const made = Promise.withResolvers<T>();
+  made.promise.catch(() => {});
+  return made;
+}

@@ -1,0 +1,39 @@
+import { CallError } from "../../../core/call-error.ts";
+import type { Runner, RunnerLabels } from "../runnerpool.ts";
+
+/** What each runner last said to a call that looks for one. */
+export class Tally {
+  readonly #last = new Map<Runner, CallError>();
+  attempts = 0;
+
+  refused(runner: Runner, reason: CallError): void {
+    this.#last.set(runner, reason);
+  }
+
+  /** No runner could take the call however long it waited. */
+  neverFits(runners: readonly Runner[]): CallError | undefined {
+    if (runners.length === 0) return undefined;
+    const fits = runners.some((runner) => this.#last.get(runner)?.code !== "resource_too_big");
+    return fits ? undefined : this.#last.get(runners[0] as Runner);
+  }
+
+  /** Why nobody took the call: the runners' own reason where they agree, otherwise that all are busy. */
+  verdict(timeoutMs: number, labels: RunnerLabels): CallError {
+    const reasons = [...this.#last.values()];
+    const [first] = reasons;
+    if (first !== undefined && reasons.every(({ code }) => code === first.code) && first.code !== "server_busy") {
+      return first;
+    }
+    const what = first?.message ?? noRunner(labels);
+    return new CallError(
+      "server_busy",
+      `Timed out - server too busy: no runner took the call in ${timeoutMs} ms (${what})`,
+    );
+  }
+}
+
+function noRunner(labels: RunnerLabels): string {
+  const wished = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  if (wished.length === 0) return "no runner was asked";
+  return `no runner that was asked carries ${wished.join(" and ")}`;
+}
