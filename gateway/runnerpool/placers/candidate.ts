@@ -28,7 +28,7 @@ export interface Candidate {
   readonly inFlight: number;
   /** The clock's reading when it last told. */
   readonly toldAt: number;
-  /** Idle containers that can run calls of this key. */
+  /** Calls of this key that containers there could run at once. */
   idle(affinityKey: string): number;
   /** How it would take such a call; undefined where, as far as is known, it would not. */
   placeFor(need: Need): Place | undefined;

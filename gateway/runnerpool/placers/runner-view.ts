@@ -10,7 +10,7 @@ export class RunnerView implements Candidate {
   #version = 0;
   #memoryMiB = 0;
   #cpuMillis = 0;
-  /** Idle containers that came, less those that were taken, since it told. */
+  /** Slots that came free in containers that are there, less those that were taken, since it told. */
   readonly #idle = new Map<string, number>();
   #idleTold = 0;
   #idleSince = 0;
@@ -60,7 +60,8 @@ export class RunnerView implements Candidate {
   }
 
   idle(affinityKey: string): number {
-    const told = this.#follow()?.idle[affinityKey] ?? 0;
+    const capacity = this.#follow();
+    const told = (capacity?.idle[affinityKey] ?? 0) + (capacity?.spareSlots[affinityKey] ?? 0);
     return Math.max(0, told + (this.#idle.get(affinityKey) ?? 0));
   }
 
