@@ -20,12 +20,17 @@ export interface LogOptions {
 
 const ORDER: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
+/** Whether lines of this level are written where `least` is the least that is. */
+export function isLogged(level: LogLevel, least: LogLevel): boolean {
+  return ORDER[level] >= ORDER[least];
+}
+
 export function createLog(options: LogOptions = {}, fields: LogFields = {}): Log {
   const { level = "info", format = "text", now = () => new Date() } = options;
   const write = options.write ?? ((line: string) => process.stderr.write(line));
   const render = format === "json" ? jsonLine : textLine;
   const at = (lineLevel: LogLevel) => (message: string, extra?: LogFields) => {
-    if (ORDER[lineLevel] < ORDER[level]) return;
+    if (!isLogged(lineLevel, level)) return;
     write(`${render(now().toISOString(), lineLevel, message, { ...fields, ...extra })}\n`);
   };
   return {

@@ -16,6 +16,8 @@ import { openDocker } from "./driver/docker/open.ts";
 import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
 import { processDriver } from "./driver/process/process-driver.ts";
 import { socketDirectories } from "./hot/socket-directory.ts";
+import { FunctionLogs, type LogLimits } from "./logs/function-logs.ts";
+import { logSink } from "./logs/log-sink.ts";
 import { machineResources } from "./machine.ts";
 import { serveRunner } from "./rpc/server.ts";
 import { createRunner, type RunnerIdentity, type RunnerLimits } from "./runner.ts";
@@ -45,16 +47,19 @@ async function startRunner(input: ServiceInput<typeof RUNNER_SETTINGS, keyof typ
   // Two runners of one name would take each other's containers for leftovers.
   const runnerId = settings.FN_RUNNER_ID || `${hostname()}-${settings.FN_GRPC_PORT || bootId}`;
   const identity = { runnerId, bootId, version: VERSION };
+  const logs = new FunctionLogs({ clock: systemClock, sink: logSink(settings, log), limits: logLimitsOf(settings) });
   if (settings.FN_DRIVER === "docker") {
-    const driver = await openDocker(settings, identity, options.guard, log);
-    return serve(driver, identity, input);
+    const driver = await openDocker(settings, identity, { guardFile: options.guard, log, output: logs });
+    return serve(driver, identity, logs, input);
   }
-  return serve(processDriver({ functionsDirectory: settings.FN_PROCESS_FUNCTIONS }), identity, input);
+  const driver = processDriver({ functionsDirectory: settings.FN_PROCESS_FUNCTIONS, output: logs });
+  return serve(driver, identity, logs, input);
 }
 
 async function serve<Options>(
   driver: Driver<Options>,
   identity: RunnerIdentity,
+  logs: FunctionLogs,
   { settings, options, log }: ServiceInput<typeof RUNNER_SETTINGS, keyof typeof OPTIONS>,
 ): Promise<Running> {
   await using made = new AsyncDisposableStack();
@@ -80,6 +85,7 @@ async function serve<Options>(
       maxCpuMillis: settings.FN_MAX_TOTAL_CPU_MCPUS,
     }),
     directories,
+    logs,
     limits: limitsOf(settings),
     host: { clock: systemClock, log, metrics },
   });
@@ -130,6 +136,14 @@ async function loadHooks<Options>(
   });
   const hooks = [...startHooks.map((start) => ({ start })), ...callHooks.map((call) => ({ call }))];
   return { hooks, overriders: runnerOverriders };
+}
+
+function logLimitsOf(settings: RunnerSettings): LogLimits {
+  return {
+    maxCallBytes: settings.FN_MAX_LOG_SIZE_BYTES,
+    maxReaders: settings.FN_LOG_READERS,
+    maxReaderBytes: settings.FN_LOG_READER_BYTES,
+  };
 }
 
 function limitsOf(settings: RunnerSettings): RunnerLimits {

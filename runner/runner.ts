@@ -11,6 +11,7 @@ import { createFreezing } from "./hot/freezing.ts";
 import type { HotFunction } from "./hot/hot-function.ts";
 import { createLaunch, type FunctionContact, type LaunchLimits } from "./hot/launch.ts";
 import type { SocketDirectories } from "./hot/socket-directory.ts";
+import { FunctionLogs } from "./logs/function-logs.ts";
 import type { CallPort, OfferedCallHandler } from "./rpc/session.ts";
 import { runnerGauges, runnerMetrics } from "./runner-metrics.ts";
 import { Resources } from "./slots/resources.ts";
@@ -30,6 +31,8 @@ export interface RunnerOptions<Options> {
   readonly directories: SocketDirectories;
   /** How functions are reached: by their unix sockets, unless told. */
   readonly contact?: FunctionContact;
+  /** The same that the driver writes to; nobody reads what functions write where there is none. */
+  readonly logs?: FunctionLogs | undefined;
   readonly limits: RunnerLimits;
   readonly host: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics };
 }
@@ -53,6 +56,8 @@ export interface RunnerLimits extends LaunchLimits {
 /** Runs calls in hot containers. Disposing it drains: it refuses, waits, ends what is left and removes everything. */
 export interface Runner extends AsyncDisposable {
   offer(offered: OfferedCall, port: CallPort): OfferedCallHandler;
+  /** What functions write. */
+  readonly logs: FunctionLogs;
   hello(): RunnerHello;
   status(): RunnerState;
   /** Stops waiting for running calls: they end now. */
@@ -86,6 +91,7 @@ const MOST_IDLE_KEYS = 64;
 export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   const { identity, driver, hooks = [], overriders = [], directories, contact, limits } = options;
   const { clock, log, metrics } = options.host;
+  const { logs = new FunctionLogs({ clock }) } = options;
   const count = runnerMetrics(metrics);
   const resources = new Resources(options.resources);
   const observers = new Set<RunnerObserver>();
@@ -189,6 +195,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     if (slots.size > 0) log.error("Containers are left behind", { containers: slots.size });
     await directories[Symbol.asyncDispose]();
     await driver[Symbol.asyncDispose]();
+    logs.end();
   }
 
   function countCalls(): { queued: number; running: number } {
@@ -203,6 +210,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   }
 
   return {
+    logs,
     offer(offered, port) {
       received += 1;
       const run = new CallRun(offered, port, {
@@ -211,6 +219,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
         overriders,
         wrap: (base) => wrapCall(base, hooks),
         clock,
+        logs,
         maxResponseBytes: limits.maxResponseBytes,
         ended(ended, outcome) {
           active.delete(ended);

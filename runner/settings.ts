@@ -19,6 +19,15 @@ export const RUNNER_SETTINGS = {
   FN_ADMIN_PORT: optionalPort("Their port; none serves none, 0 takes a free one"),
   FN_ADMIN_TOKEN: secretText("Bearer token that /metrics and /version ask for; has to be set beyond loopback"),
 
+  FN_MAX_LOG_SIZE_BYTES: integer(1_048_576, "Most that is passed on of what a call writes, bytes; the rest is cut off"),
+  FN_USER_LOG_LEVEL: choice(["debug", "info"], "debug", "At which level this log says what functions write"),
+  FN_DISABLE_DEBUG_USER_LOGS: flag(false, "Keeps what functions write out of this log, whatever its level"),
+  FN_LOG_READERS: integer(16, "Most that may follow what functions write at the same time"),
+  FN_LOG_READER_BYTES: integer(
+    1_048_576,
+    "Most that waits for one of them, bytes; what does not fit is lost, and told",
+  ),
+
   FN_DRIVER: choice(["docker", "process"], "docker", "What runs functions; process has no isolation and no limits"),
   DOCKER_HOST: text("unix:///var/run/docker.sock", "Where the Docker Engine listens: unix:// or tcp://"),
   FN_INSTALLATION_ID: text(

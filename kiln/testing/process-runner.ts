@@ -7,6 +7,7 @@ import type { PkiData, PkiSource } from "../../core/pki.ts";
 import type { ProcessOptions } from "../../runner/driver/process/process-driver.ts";
 import { processDriver } from "../../runner/driver/process/process-driver.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
+import { FunctionLogs } from "../../runner/logs/function-logs.ts";
 import { serveRunner, type RunnerServer, type RunnerServerOptions } from "../../runner/rpc/server.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 
@@ -28,16 +29,19 @@ export interface ProcessRunnerOptions extends Partial<
   /** By default the examples. */
   readonly functionsDirectory?: string;
   readonly log?: Log;
+  readonly logs?: FunctionLogs;
 }
 
 /** A runner of example functions as plain processes, in this process. */
 export async function processRunner(options: ProcessRunnerOptions = {}): Promise<Runner> {
   const { runnerId = "runner", limits, resources = { memoryMiB: 1_024, cpuMillis: 2_000 }, ...others } = options;
   const { functionsDirectory = "examples/functions", log = silentLog, ...policies } = others;
+  const { logs = new FunctionLogs({ clock: systemClock }) } = options;
   const bootId = randomBytes(8).toString("hex");
   return createRunner({
     identity: { runnerId, bootId, version: "0" },
-    driver: processDriver({ functionsDirectory }),
+    driver: processDriver({ functionsDirectory, output: logs }),
+    logs,
     resources,
     directories: await socketDirectories({ installation: `testing-${process.pid}`, bootId }),
     limits: { ...PROCESS_LIMITS, ...limits },

@@ -5,6 +5,7 @@ import type { ErrorCode } from "../../core/error-codes.ts";
 import type { OfferedCall, Timings } from "../../core/session/frames.ts";
 import type { RunCall } from "../driver/driver.ts";
 import type { HotFunction, LaunchTimings } from "../hot/hot-function.ts";
+import type { FunctionLogs } from "../logs/function-logs.ts";
 import type { CallPort, OfferedCallHandler } from "../rpc/session.ts";
 import type { SlotTable } from "../slots/slot-table.ts";
 import type { Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
@@ -25,6 +26,7 @@ export interface CallRunDependencies {
   readonly wrap: (run: RunCall) => RunCall;
   readonly clock: Clock;
   readonly maxResponseBytes: number;
+  readonly logs: Pick<FunctionLogs, "began" | "ended">;
   /** Told once, when nothing of the call is left. */
   readonly ended: (run: CallRun, outcome: ErrorCode | "ok") => void;
 }
@@ -176,10 +178,12 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   async #run(): Promise<void> {
     const slot = this.#slot;
     if (slot === undefined) return;
-    const { clock, wrap, maxResponseBytes } = this.#deps;
+    const { clock, wrap, maxResponseBytes, logs } = this.#deps;
+    const { id: containerId } = slot.container.container;
     this.#runningSince = clock.now();
     this.#cancelTimer();
     const remainingMs = this.#remainingMs();
+    logs.began(containerId, this.#call.id);
     const running = exchange({
       call: this.#call,
       hot: slot.container,
@@ -194,6 +198,7 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     this.#running = running;
     this.#watchDeadline(Math.min(this.#call.timeoutMs, remainingMs), () => running.abort(this.#timedOut(remainingMs)));
     const { failure, broken } = await running.over;
+    logs.ended(containerId);
     this.#release(broken);
     if (failure === undefined) this.#succeed();
     else this.#fail(failure);

@@ -58,6 +58,21 @@ export interface HotContainer extends AsyncDisposable {
   thaw(signal: AbortSignal): Promise<void>;
 }
 
+/** Takes what containers write. Drivers that are given one read all of stdout and stderr, and wait for nobody. */
+export interface FunctionOutput {
+  /** Called before the container runs. */
+  open(containerId: string, task: ContainerTask): OutputWriter;
+}
+
+/** Takes what one container writes, in its order. */
+export interface OutputWriter {
+  write(stream: OutputStream, bytes: Buffer): void;
+  /** Nothing more will come. */
+  end(): void;
+}
+
+export type OutputStream = "stdout" | "stderr";
+
 export interface ContainerExit {
   readonly exitCode: number;
   /** The kernel killed it for its memory: told by the driver's flag, never by exit code 137. */

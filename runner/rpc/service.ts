@@ -9,6 +9,7 @@ import { engageGateway } from "./engage-gateway.ts";
 import { invokeOnce } from "./invoke.ts";
 import { retiredKey } from "./retirement.ts";
 import { ProtocolError, type RunnerSession } from "./session.ts";
+import { streamLogs } from "./stream-logs.ts";
 import { fromRequest, toCapacity, toIsolation, toResponse } from "./wire.ts";
 
 /** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
@@ -21,6 +22,7 @@ export function runnerRoutes(runner: Runner, log: Log): (router: ConnectRouter) 
       engage: (requests, context) => engage(runner, requests, context, log),
       invoke: (request, context) => invokeOnce(runner, request, context.signal),
       status: () => status(runner),
+      streamLogs: (request, context) => streamLogs(runner.logs, request, context),
     });
 }
 

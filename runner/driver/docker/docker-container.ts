@@ -3,11 +3,11 @@ import type { ContainerCreateOptions } from "dockerode";
 import { CallError } from "../../../core/call-error.ts";
 import { pause, type Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
-import type { HotContainer } from "../driver.ts";
+import type { HotContainer, OutputWriter } from "../driver.ts";
 import type { ContainerEngine } from "./container-engine.ts";
 import { watchExit } from "./container-exit.ts";
 import type { ContainerFreezer } from "./container-freezer.ts";
-import { readOutput, type OnLine } from "./output.ts";
+import { readOutput } from "./output.ts";
 import { throwIfAborted, unlessAborted } from "./unless-aborted.ts";
 
 export interface StartDependencies {
@@ -15,8 +15,8 @@ export interface StartDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly freezer: (id: string) => ContainerFreezer;
-  /** Takes what the container writes. Without it its stdout is not read at all. */
-  readonly onLine?: OnLine | undefined;
+  /** Takes what the container of this id writes. Without it its stdout is not read at all. */
+  readonly output?: ((id: string) => OutputWriter) | undefined;
 }
 
 /** The end is told on one connection and the last output on another. */
@@ -51,11 +51,11 @@ export async function startContainer(
 
 /** Watches a container that was not started yet: afterwards its end, or what it writes first, could be missed. */
 async function watched(id: string, dependencies: StartDependencies): Promise<HotContainer> {
-  const { engine, clock, onLine } = dependencies;
+  const { engine, clock } = dependencies;
   const leaving = new AbortController();
   const gone = new AbortController();
-  const connection = await engine.attach(id, { stdout: onLine !== undefined, stderr: true });
-  const output = readOutput(connection, id, onLine);
+  const connection = await engine.attach(id, { stdout: dependencies.output !== undefined, stderr: true });
+  const output = readOutput(connection, dependencies.output?.(id));
   const watch = await engine.watch(id, "next-exit", gone.signal).catch((error: unknown) => {
     output.close();
     throw error;

@@ -3,7 +3,7 @@ import type { ContainerCreateOptions } from "dockerode";
 import { CallError } from "../../../core/call-error.ts";
 import type { Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
-import type { ContainerPlace, Driver, HotContainer } from "../driver.ts";
+import type { ContainerPlace, Driver, FunctionOutput, HotContainer } from "../driver.ts";
 import { containerEngine } from "./container-engine.ts";
 import { containerFreezers, type FreezeBy } from "./container-freezer.ts";
 import { containerOptions, type Installation } from "./container-options.ts";
@@ -11,7 +11,6 @@ import { startContainer } from "./docker-container.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
 import { createImages, type ImageOptions } from "./images/images.ts";
-import type { OnLine } from "./output.ts";
 import { DEFAULT_SANDBOX, type Sandbox } from "./sandbox.ts";
 
 export type { ContainerCreateOptions };
@@ -28,12 +27,12 @@ export interface DockerDriverOptions {
   /** By the cgroup's own file unless told otherwise. */
   readonly freezeBy?: FreezeBy;
   /** Takes what containers write. Without it their stdout is not read at all. */
-  readonly onLine?: OnLine;
+  readonly output?: FunctionOutput;
 }
 
 /** Runs functions in Docker containers. Disposing it removes those that are left. */
 export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCreateOptions> {
-  const { docker, installation, guard, clock, log, onLine } = options;
+  const { docker, installation, guard, clock, log, output: sink } = options;
   const sandbox = { ...DEFAULT_SANDBOX, ...options.sandbox };
   const engine = containerEngine(docker, clock);
   const freezer = containerFreezers({ engine, clock, log }, options.freezeBy ?? "cgroup");
@@ -69,12 +68,13 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
       return containerOptions(sources);
     },
 
-    async start({ place, options: asked }, signal) {
+    async start({ task, place, options: asked }, signal) {
       const own = built.get(place);
       if (own === undefined) throw new CallError("hook_failed", "A driver hook passed on another place than its own");
       const checked = guard.check(asked, own);
       const either = AbortSignal.any([signal, closing.signal]);
-      const started = startContainer(checked, { engine, clock, log, freezer, onLine }, either).then(track);
+      const output = sink === undefined ? undefined : (id: string) => sink.open(id, task);
+      const started = startContainer(checked, { engine, clock, log, freezer, output }, either).then(track);
       starting.add(started);
       return await started.finally(() => starting.delete(started));
     },

@@ -3,7 +3,7 @@ import type { Settings } from "../../../core/config.ts";
 import type { Log } from "../../../core/log.ts";
 import type { RunnerIdentity } from "../../runner.ts";
 import type { RUNNER_SETTINGS } from "../../settings.ts";
-import type { Driver } from "../driver.ts";
+import type { Driver, FunctionOutput } from "../driver.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
 import { engineReadiness } from "./engine-readiness.ts";
 import { connectEngine, pingEngine, type Docker } from "./engine.ts";
@@ -19,12 +19,17 @@ type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 
 const PING_MS = 5_000;
 
+export interface OpenOptions {
+  readonly guardFile: string | undefined;
+  readonly log: Log;
+  readonly output: FunctionOutput;
+}
+
 /** The docker driver as the settings say. @throws Error if Docker is away, or for a broken guard file */
 export async function openDocker(
   settings: RunnerSettings,
   { runnerId, bootId }: RunnerIdentity,
-  guardFile: string | undefined,
-  log: Log,
+  { guardFile, log, output }: OpenOptions,
 ): Promise<Driver<ContainerCreateOptions>> {
   const docker = connectEngine({ host: settings.DOCKER_HOST });
   const version = await pingEngine(docker, PING_MS);
@@ -45,6 +50,7 @@ export async function openDocker(
     guard,
     clock: systemClock,
     log,
+    output,
     sandbox: sandboxOf(settings),
     images: imageOptions(settings, auths, everybodys),
   });

@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
 
+import type { OutputStream, OutputWriter } from "../driver.ts";
+import { LineSplitter } from "../line-splitter.ts";
 import { StderrTail } from "../stderr-tail.ts";
-
-export type OutputStream = "stdout" | "stderr";
 
 const HEADER_BYTES = 8;
 const STDERR = 2;
@@ -31,37 +31,12 @@ export function demultiplex(onBytes: (stream: OutputStream, bytes: Buffer) => vo
   };
 }
 
-const LONGEST_LINE_BYTES = 8_192;
-
-/** Cuts a stream into lines, without their ends; a very long one comes in pieces. */
+/** Gives the lines of a stream as text; a very long one comes in pieces. */
 export function splitLines(onLine: (line: string) => void): { push(bytes: Buffer): void; end(): void } {
-  let rest: Buffer = Buffer.alloc(0);
-  return {
-    push(bytes) {
-      let left = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
-      for (;;) {
-        const lineEnd = left.subarray(0, LONGEST_LINE_BYTES).indexOf("\n");
-        if (lineEnd < 0 && left.length < LONGEST_LINE_BYTES) break;
-        const cut = lineEnd < 0 ? LONGEST_LINE_BYTES : lineEnd;
-        onLine(left.toString("utf8", 0, cut));
-        left = left.subarray(lineEnd < 0 ? cut : cut + 1);
-      }
-      // A copy: the view would keep all of what it came in.
-      rest = Buffer.from(left);
-    },
-    end() {
-      if (rest.length > 0) onLine(rest.toString());
-      rest = Buffer.alloc(0);
-    },
-  };
+  const splitter = new LineSplitter();
+  const pass = (piece: Buffer) => onLine(piece.toString());
+  return { push: (bytes) => splitter.push(bytes, pass), end: () => splitter.flush(pass) };
 }
-
-/** Takes one line of what a container wrote, without its end. */
-export type OnLine = (line: {
-  readonly containerId: string;
-  readonly stream: OutputStream;
-  readonly text: string;
-}) => void;
 
 export interface ContainerOutput {
   stderrTail(): string;
@@ -70,22 +45,19 @@ export interface ContainerOutput {
   close(): void;
 }
 
-/** Reads an attached connection to its end, keeping only the end of stderr. */
-export function readOutput(connection: Duplex, containerId: string, onLine?: OnLine): ContainerOutput {
+/** Reads an attached connection to its end, as fast as it comes, keeping only the end of stderr. */
+export function readOutput(connection: Duplex, writer?: OutputWriter): ContainerOutput {
   const tail = new StderrTail();
-  const lines = (stream: OutputStream) => splitLines((text) => onLine?.({ containerId, stream, text }));
-  const split = { stdout: lines("stdout"), stderr: lines("stderr") };
   const ended = Promise.withResolvers<void>();
   const take = demultiplex((stream, bytes) => {
     if (stream === "stderr") tail.push(bytes);
-    if (onLine !== undefined) split[stream].push(bytes);
+    writer?.write(stream, bytes);
   });
   connection.on("data", take);
   // A daemon that goes away ends the connection with an error; the exit watch deals with that.
   connection.on("error", () => {});
   connection.on("close", () => {
-    split.stdout.end();
-    split.stderr.end();
+    writer?.end();
     ended.resolve();
   });
   return { stderrTail: () => tail.text(), ended: ended.promise, close: () => connection.destroy() };

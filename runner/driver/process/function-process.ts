@@ -6,21 +6,26 @@ import type { Readable } from "node:stream";
 import { CallError } from "../../../core/call-error.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { ERROR_CODES } from "../../../core/error-codes.ts";
-import type { ContainerExit, HotContainer } from "../driver.ts";
+import type { ContainerExit, HotContainer, OutputWriter } from "../driver.ts";
 import { StderrTail } from "../stderr-tail.ts";
 import type { ProcessOptions } from "./check-options.ts";
 import { endWithRunner } from "./end-with-runner.ts";
 
-type Child = ChildProcessByStdio<null, null, Readable>;
+type Child = ChildProcessByStdio<null, Readable | null, Readable>;
 
-// Only a process that left the group can hold stderr open for longer than its group lives.
+// Only a process that left the group can hold its pipes open for longer than its group lives.
 const LAST_WORDS_MS = 200;
 
 /** Starts a function in a process group of its own. @throws CallError `container_init_failed` */
-export async function startProcess(id: string, options: ProcessOptions): Promise<HotContainer> {
-  const { child, pid } = await spawnGroup(options);
+export async function startProcess(id: string, options: ProcessOptions, output?: OutputWriter): Promise<HotContainer> {
+  const { child, pid } = await spawnGroup(options, output !== undefined);
   const tail = new StderrTail();
-  child.stderr.on("data", (bytes: Buffer) => tail.push(bytes));
+  child.stdout?.on("data", (bytes: Buffer) => output?.write("stdout", bytes));
+  child.stderr.on("data", (bytes: Buffer) => {
+    tail.push(bytes);
+    output?.write("stderr", bytes);
+  });
+  child.once("close", () => output?.end());
   // Disposed once, and at the latest when the child is gone: later the number may be another group's.
   const group = new DisposableStack();
   group.use(endWithRunner(pid));
@@ -44,9 +49,13 @@ export async function startProcess(id: string, options: ProcessOptions): Promise
   };
 }
 
-async function spawnGroup({ command, args, cwd, env }: ProcessOptions): Promise<{ child: Child; pid: number }> {
+async function spawnGroup(
+  { command, args, cwd, env }: ProcessOptions,
+  stdout: boolean,
+): Promise<{ child: Child; pid: number }> {
   try {
-    const child = spawn(command, args, { cwd, env, detached: true, stdio: ["ignore", "ignore", "pipe"] });
+    const stdio = ["ignore", stdout ? "pipe" : "ignore", "pipe"] as const;
+    const child = spawn(command, args, { cwd, env, detached: true, stdio: [...stdio] }) as Child;
     await once(child, "spawn");
     if (child.pid === undefined) throw new Error("it has no process id");
     return { child, pid: child.pid };
@@ -60,7 +69,10 @@ async function spawnGroup({ command, args, cwd, env }: ProcessOptions): Promise<
 function untilExited(child: Child, group: Disposable): Promise<ContainerExit> {
   child.once("exit", () => {
     group[Symbol.dispose]();
-    const cancel = systemClock.after(LAST_WORDS_MS, () => child.stderr.destroy());
+    const cancel = systemClock.after(LAST_WORDS_MS, () => {
+      child.stdout?.destroy();
+      child.stderr.destroy();
+    });
     child.once("close", cancel);
   });
   return new Promise((resolve) => {

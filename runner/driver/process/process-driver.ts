@@ -2,7 +2,7 @@ import { basename, join, resolve } from "node:path";
 
 import { CallError } from "../../../core/call-error.ts";
 import { type ContainerTask, LISTENER } from "../../../core/container-task.ts";
-import type { ContainerPlace, Driver, HotContainer } from "../driver.ts";
+import type { ContainerPlace, Driver, FunctionOutput, HotContainer, OutputWriter } from "../driver.ts";
 import { checkOptions, type ProcessOptions } from "./check-options.ts";
 import { findNode } from "./find-node.ts";
 import { readFunctionFolder } from "./function-folder.ts";
@@ -13,6 +13,8 @@ export type { ProcessOptions };
 export interface ProcessDriverOptions {
   /** Holds a directory for each function, with a func.yaml in it. */
   readonly functionsDirectory: string;
+  /** Takes what functions write. Without it their stdout is not read at all. */
+  readonly output?: FunctionOutput;
 }
 
 const PATH = "/usr/local/bin:/usr/bin:/bin";
@@ -26,8 +28,8 @@ export function processDriver(options: ProcessDriverOptions): Driver<ProcessOpti
   const living = new Set<Promise<HotContainer>>();
   const closing = new AbortController();
 
-  const start = (id: string, options: ProcessOptions) => {
-    const container = startProcess(id, options);
+  const start = (id: string, options: ProcessOptions, output: OutputWriter | undefined) => {
+    const container = startProcess(id, options, output);
     living.add(container);
     const forget = () => living.delete(container);
     container.then(({ exited }) => exited.then(forget), forget);
@@ -42,11 +44,12 @@ export function processDriver(options: ProcessDriverOptions): Driver<ProcessOpti
       return new DisposableStack();
     },
     options: (task, place) => processOptions(functionsDirectory, task, place),
-    async start({ place, options }, signal) {
+    async start({ task, place, options: asked }, signal) {
       const stop = AbortSignal.any([signal, closing.signal]);
       throwIfStopped(stop);
       await using made = new AsyncDisposableStack();
-      const container = made.use(await start(place.id, checkOptions(options)));
+      const checked = checkOptions(asked);
+      const container = made.use(await start(place.id, checked, options.output?.open(place.id, task)));
       throwIfStopped(stop);
       made.move();
       return container;

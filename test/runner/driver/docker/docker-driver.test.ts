@@ -19,6 +19,8 @@ import {
 import { guardPermits } from "../../../../runner/driver/docker/guard-permits.ts";
 import { createGuard } from "../../../../runner/driver/docker/guard.ts";
 import type { ContainerPlace, DriverHook } from "../../../../runner/driver/driver.ts";
+import type { FunctionLine } from "../../../../runner/logs/function-line.ts";
+import { FunctionLogs } from "../../../../runner/logs/function-logs.ts";
 
 const { engine, skip } = await dockerOrSkip();
 const MIB = 1_048_576;
@@ -150,9 +152,8 @@ describe("a function's container", { skip, timeout: 120_000 }, () => {
 
   it("gives its lines to those who want them", async () => {
     const lines: string[] = [];
-    await using own = await driverBench(
-      makeDriver({ onLine: ({ stream, text }) => void lines.push(`${stream} ${text}`) }),
-    );
+    const sink = (line: FunctionLine) => void lines.push(`${line.stream} ${line.text}`);
+    await using own = await driverBench(makeDriver({ output: new FunctionLogs({ clock: systemClock, sink }) }));
     await using probe = await own.start(taskFor("probe"));
 
     await assert.rejects(probe.call({ stdout: ["from stdout"], stderr: ["from stderr"], isExit: true }));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { demultiplex, splitLines, type OutputStream } from "../../../../runner/driver/docker/output.ts";
+import { demultiplex, splitLines } from "../../../../runner/driver/docker/output.ts";
+import type { OutputStream } from "../../../../runner/driver/driver.ts";
 
 function frame(stream: OutputStream, text: string): Buffer {
   const header = Buffer.alloc(8);
