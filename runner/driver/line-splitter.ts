@@ -20,6 +20,11 @@ export class LineSplitter {
     this.#rest = Buffer.from(left);
   }
 
+  /** A line has begun and not ended. */
+  get isInside(): boolean {
+    return this.#rest.length > 0;
+  }
+
   /** Gives the line that has not ended, as a whole one. */
   flush(onPiece: OnPiece): void {
     const rest = this.#rest;

@@ -35,6 +35,8 @@ export class ContainerLog implements OutputWriter {
   readonly #options: ContainerLogOptions;
   readonly #splitters: Record<OutputStream, LineSplitter> = { stdout: new LineSplitter(), stderr: new LineSplitter() };
   #account: Account;
+  /** Whoever began a line has all of it. */
+  readonly #begun: Record<OutputStream, Account | undefined> = { stdout: undefined, stderr: undefined };
   /** Calls that run. */
   #calls = 0;
   /** When the last one ended. */
@@ -63,10 +65,10 @@ export class ContainerLog implements OutputWriter {
     this.#settle();
     if (this.#account.cut) return this.#drop();
     this.#splitters[stream].push(bytes, (piece, partial) => this.#take(stream, piece, partial));
+    if (this.#splitters[stream].isInside) this.#begun[stream] ??= this.#account;
   }
 
   end(): void {
-    this.#settle();
     this.#flush();
     this.#options.ended();
   }
@@ -75,7 +77,6 @@ export class ContainerLog implements OutputWriter {
   #settle(): void {
     if (this.#calls > 0 || this.#account.between) return;
     if (this.#options.clock.now() - this.#restsSince <= LATE_MS) return;
-    this.#flush();
     this.#account = this.#open(undefined, true);
   }
 
@@ -90,25 +91,27 @@ export class ContainerLog implements OutputWriter {
   }
 
   #drop(): void {
-    this.#splitters.stdout.drop();
-    this.#splitters.stderr.drop();
+    for (const stream of ["stdout", "stderr"] as const) {
+      this.#splitters[stream].drop();
+      this.#begun[stream] = undefined;
+    }
   }
 
   #take(stream: OutputStream, piece: Buffer, partial: boolean): void {
-    const account = this.#account;
+    const account = this.#begun[stream] ?? this.#account;
+    this.#begun[stream] = partial ? account : undefined;
     if (account.cut) return;
     // A line end is a byte of the function's as well.
     const size = piece.length + (partial ? 0 : 1);
     account.bytesLeft -= size;
-    if (account.bytesLeft >= 0) return this.#pass(stream, piece.toString(), partial);
+    if (account.bytesLeft >= 0) return this.#pass(account, stream, piece.toString(), partial);
     account.cut = true;
     const kept = wholeCharacters(piece, Math.max(0, account.bytesLeft + size));
-    if (kept > 0) this.#pass(stream, piece.toString("utf8", 0, kept), false);
-    this.#pass(stream, truncationMark(this.#options.maxBytes), false);
+    if (kept > 0) this.#pass(account, stream, piece.toString("utf8", 0, kept), false);
+    this.#pass(account, stream, truncationMark(this.#options.maxBytes), false);
   }
 
-  #pass(stream: OutputStream, text: string, partial: boolean): void {
-    const { callId, between } = this.#account;
+  #pass({ callId, between }: Account, stream: OutputStream, text: string, partial: boolean): void {
     const atMs = this.#options.clock.wallMs();
     this.#options.pass({ ...this.#origin, atMs, callId, between, stream, text, partial });
   }
