@@ -5,12 +5,12 @@ import { unlessGone } from "../docker-errors.ts";
 import { engineCall } from "../engine-call.ts";
 import type { Docker } from "../engine.ts";
 import { unlessAborted } from "../unless-aborted.ts";
+import { createImageAccess, type ImageRequest } from "./image-access.ts";
 import { NO_CLEANER, startImageCleaner, type ImageCleaningOptions } from "./image-cleaner.ts";
 import { imageOrigin, type ImageDescription } from "./image-origin.ts";
-import { parseImage } from "./image-reference.ts";
-import { credentialsKey, ImageRights } from "./image-rights.ts";
+import { ImageRights } from "./image-rights.ts";
 import type { PullRetries } from "./pull-retry.ts";
-import { NO_AUTHS, type RegistryAuths, type RegistryCredentials } from "./registry-auths.ts";
+import { NO_AUTHS, type RegistryAuths } from "./registry-auths.ts";
 import { createRegistry } from "./registry.ts";
 import { SharedWork } from "./shared-work.ts";
 
@@ -32,22 +32,10 @@ export interface ImageOptions {
   readonly cleaning?: ImageCleaningOptions | undefined;
 }
 
-export interface ImageRequest {
-  readonly image: string;
-  readonly appName: string;
-  /** The call's own, or empty. Goes before all that is configured. */
-  readonly registryToken: string;
-}
-
 /** The daemon's images: looks them up, and pulls what is missing. Disposing it ends all pulls. */
 export interface Images extends AsyncDisposable {
   /** Resolves with what keeps the image there. @throws CallError `image_*`, `docker_unavailable` */
   prepare(request: ImageRequest, signal: AbortSignal): Promise<Disposable>;
-}
-
-interface Wanted {
-  readonly image: string;
-  readonly credentials: RegistryCredentials | undefined;
 }
 
 const NO_RETRIES: PullRetries = { retries: 0, minDelayMs: 0, stepMs: 0, maxDelayMs: 0, on: [] };
@@ -59,6 +47,7 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
   const { pullTimeoutMs = 600_000, rightMs = HOUR_MS, pullsAtOnce = PULLS_AT_ONCE, cleaning } = options;
   const rights = new ImageRights(clock, rightMs);
   const registry = createRegistry({ docker, clock, log, retries, atOnce: pullsAtOnce });
+  const access = createImageAccess(auths, rights, registry);
   const shared = new SharedWork<ImageDescription>(pullTimeoutMs, clock);
   const cleaner = cleaning === undefined ? NO_CLEANER : startImageCleaner(cleaning, { docker, clock, log });
 
@@ -68,18 +57,11 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
     return allowLocal && imageOrigin(found, image).kind !== "registry";
   };
 
-  const mayUse = async (found: ImageDescription, { image, credentials }: Wanted, signal: AbortSignal) => {
-    const origin = imageOrigin(found, image);
-    return origin.kind !== "local" && (await registry.mayPull(origin.references, credentials, signal));
-  };
-
-  const obtain = async (wanted: Wanted, signal: AbortSignal): Promise<ImageDescription> => {
-    const { image, credentials } = wanted;
+  const obtain = async (request: ImageRequest, signal: AbortSignal): Promise<ImageDescription> => {
+    const { image } = request;
     const there = await inspect(docker, clock, image, signal);
-    if (there !== undefined && (await mayUse(there, wanted, signal))) {
-      rights.grant(credentials, there.Id);
-      return there;
-    }
+    if (there !== undefined && (await access.prove(request, there, signal))) return there;
+    const credentials = access.credentials(request);
     try {
       await registry.pull(image, credentials, signal);
     } catch (error) {
@@ -94,26 +76,18 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
   };
 
   return {
-    async prepare({ image, appName, registryToken }, signal) {
-      const credentials =
-        registryToken === "" ? auths.find(parseImage(image), appName) : { registrytoken: registryToken };
+    async prepare(request, signal) {
+      const { image } = request;
       const there = await inspect(docker, clock, image, signal);
-      const known = there !== undefined && (isFree(there, image) || rights.has(credentials, there.Id));
-      const key = JSON.stringify([image, credentialsKey(credentials)]);
-      const found = known
+      const usable = there !== undefined && (isFree(there, image) || access.isKnown(request, there));
+      const late = () => tooLate(image, pullTimeoutMs);
+      const found = usable
         ? there
-        : await shared.wait(
-            key,
-            (stop) => obtain({ image, credentials }, stop),
-            () => tooLate(image, pullTimeoutMs),
-            signal,
-          );
+        : await shared.wait(access.key(request), (stop) => obtain(request, stop), late, signal);
       const volumes = Object.keys(found.Config?.Volumes ?? {});
       if (volumes.length > 0 && !allowVolumes) {
-        throw new CallError(
-          "image_has_volume",
-          `image has Volume definition: '${image}' declares ${volumes.join(", ")}`,
-        );
+        const declared = `'${image}' declares ${volumes.join(", ")}`;
+        throw new CallError("image_has_volume", `image has Volume definition: ${declared}`);
       }
       return cleaner.hold({ id: found.Id, tags: found.RepoTags ?? [], bytes: found.Size ?? 0 });
     },

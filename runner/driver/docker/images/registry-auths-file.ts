@@ -50,6 +50,7 @@ export async function watchRegistryAuths(
   const following = followFiles({ paths, loaded, reload, clock, pollMs });
   return {
     find: (image, appName) => current.find(image, appName),
+    hasOwn: (appName) => current.hasOwn(appName),
     [Symbol.asyncDispose]: () => following[Symbol.asyncDispose](),
   };
 }

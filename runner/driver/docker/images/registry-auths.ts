@@ -12,9 +12,11 @@ export type RegistryCredentials =
 export interface RegistryAuths {
   /** Undefined where there are none: whoever asks is then nobody in particular. */
   find(image: ImageReference, appName: string): RegistryCredentials | undefined;
+  /** Whether the app has some that others have not. */
+  hasOwn(appName: string): boolean;
 }
 
-export const NO_AUTHS: RegistryAuths = { find: () => undefined };
+export const NO_AUTHS: RegistryAuths = { find: () => undefined, hasOwn: () => false };
 
 const entry = z.object({
   auth: z.string().optional(),
@@ -56,6 +58,7 @@ export function parseRegistryAuths(text: string, source: string): RegistryAuths 
   );
   return {
     find: ({ registry }, appName) => lookUp(apps.get(appName) ?? [], registry) ?? lookUp(everyone, registry),
+    hasOwn: (appName) => apps.has(appName),
   };
 }
 

@@ -22,15 +22,8 @@ export interface RegistryOptions {
 export interface Registry {
   /** @throws CallError `image_pull_failed`, `docker_unavailable`, or the signal's reason */
   pull(image: string, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<void>;
-  /**
-   * Whether these credentials are good for pulling, asked without pulling.
-   * @throws CallError `image_pull_failed` where no registry says so or otherwise
-   */
-  mayPull(
-    references: readonly string[],
-    credentials: RegistryCredentials | undefined,
-    signal: AbortSignal,
-  ): Promise<boolean>;
+  /** Whether these credentials are good for pulling, asked without pulling. @throws CallError if no answer comes */
+  mayPull(reference: string, credentials: RegistryCredentials | undefined, signal: AbortSignal): Promise<boolean>;
 }
 
 export function createRegistry({ docker, clock, log, retries, atOnce }: RegistryOptions): Registry {
@@ -67,19 +60,9 @@ export function createRegistry({ docker, clock, log, retries, atOnce }: Registry
       await retrying(image, () => pullImage(docker, image, credentials, signal), signal);
     },
 
-    async mayPull(references, credentials, signal) {
+    async mayPull(reference, credentials, signal) {
       using _turn = await questions.enter(signal);
-      let trouble: CallError | undefined;
-      for (const reference of references) {
-        try {
-          if (await retrying(reference, () => ask(reference, credentials, signal), signal)) return true;
-        } catch (error) {
-          if (signal.aborted) throw error;
-          trouble ??= CallError.from(error, "image_pull_failed");
-        }
-      }
-      if (trouble !== undefined) throw trouble;
-      return false;
+      return await retrying(reference, () => ask(reference, credentials, signal), signal);
     },
   };
 }

@@ -10,7 +10,8 @@ import {
   type FakeRegistry,
   type FakeRegistryOptions,
 } from "../../../../../kiln/testing/fake-registry.ts";
-import { createImages, type ImageRequest } from "../../../../../runner/driver/docker/images/images.ts";
+import type { ImageRequest } from "../../../../../runner/driver/docker/images/image-access.ts";
+import { createImages } from "../../../../../runner/driver/docker/images/images.ts";
 
 const { engine, skip } = await dockerOrSkip();
 const forever = new AbortController().signal;
