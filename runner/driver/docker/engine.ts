@@ -1,4 +1,5 @@
 import { Agent } from "node:http";
+import { inspect } from "node:util";
 
 import Docker from "dockerode";
 
@@ -23,10 +24,20 @@ export function connectEngine({ host = "unix:///var/run/docker.sock" }: EngineOp
     protocol: "http" as const,
     // On Deno 2.9 a request aborted on a reused keep-alive socket is sent a second time
     // (denoland/deno#36786): an aborted "create container" would run twice.
-    agent: new Agent({ keepAlive: false }),
+    agent: new PlainAgent({ keepAlive: false }),
     ...endpoint(host),
   };
   return new Docker(options);
+}
+
+/**
+ * For a debug line that nobody reads docker-modem renders its options at every request, to any depth: with the sockets of
+ * all other requests that took most of a busy runner's time.
+ */
+class PlainAgent extends Agent {
+  [inspect.custom](): string {
+    return "PlainAgent";
+  }
 }
 
 /** The Engine's version, or undefined when it does not answer in time. */
