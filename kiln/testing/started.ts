@@ -20,6 +20,8 @@ export interface Started extends AsyncDisposable {
   readonly exited: Promise<number | null>;
   /** The runner's name, which its containers carry as the label `kiln.runner`. */
   readonly runnerId: string;
+  /** Directories of its containers' sockets, below the home that `traces` names. */
+  socketDirectories(home: string): Promise<readonly string[]>;
   /** Socket directories and processes of it that are there now. */
   traces(): Promise<{ readonly sockets: readonly string[]; readonly processes: readonly number[] }>;
 }
@@ -59,6 +61,10 @@ export async function started(args: readonly string[] = [], env: NodeJS.ProcessE
   return {
     runnerId,
     runnerPort: /runner +127\.0\.0\.1:(\d+)/.exec(output)?.[1] ?? "",
+    socketDirectories: async (home) => {
+      const found = await readdir(join(sockets, home), { withFileTypes: true });
+      return found.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    },
     traces: async () => ({ sockets: await readdir(sockets), processes: await processesOf(runnerId) }),
     process: child,
     output: () => output,
