@@ -15,15 +15,21 @@ import { createGateway } from "./gateway.ts";
 import type { InvokeLimits } from "./invoke/limits.ts";
 import { listen } from "./listen.ts";
 import type { Overrider } from "./overrider.ts";
+import { livePool } from "./runnerpool/discovery/live-pool.ts";
+import type { EjectionLimits } from "./runnerpool/discovery/outliers.ts";
+import type { RunnerSource } from "./runnerpool/discovery/runner-source.ts";
+import { runnerSources } from "./runnerpool/discovery/runner-sources.ts";
 import { mtlsRunnerFactory } from "./runnerpool/mtls-runner.ts";
 import { createPlacer } from "./runnerpool/placers/create-placer.ts";
 import type { Placer } from "./runnerpool/runnerpool.ts";
-import { parseRunnerAddress, staticPool } from "./runnerpool/static-pool.ts";
 import { GATEWAY_SETTINGS } from "./settings.ts";
 
 type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
 
 const OPTIONS = { overriders: "TypeScript or JavaScript file that exports overriders, an array of Hono middleware" };
+
+/** Each try to reach a DNS server. */
+const DNS_TIMEOUT_MS = 1_000;
 
 await runService(
   {
@@ -42,7 +48,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   const overriders = await loadOverriders(options.overriders);
   const pki = made.use(await followPki(settings, log));
   const lookup = made.use(await functionsFile(settings.FN_FUNCTIONS_FILE, { log }));
-  const addresses = settings.FN_RUNNER_ADDRESSES.map((text) => parseRunnerAddress(text, settings.FN_RUNNER_CERT_NAME));
+  const source = made.use(await followRunners(settings, log));
   const factory = mtlsRunnerFactory({
     gatewayId: settings.FN_GATEWAY_ID || hostname(),
     version: VERSION,
@@ -54,7 +60,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     clock: systemClock,
     log,
   });
-  const pool = made.use(staticPool(addresses, pki, factory));
+  const pool = made.use(livePool({ source, factory, pki, ejection: ejectionOf(settings), clock: systemClock, log }));
   const stopping = new AbortController();
   const app = createGateway({
     functions: lookup,
@@ -76,7 +82,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     log,
   });
   made.use(listener);
-  log.info("Gateway serves", { address: listener.address, runners: addresses.map(({ address }) => address) });
+  log.info("Gateway serves", { address: listener.address, runners: source.runners.map(({ address }) => address) });
   const owned = made.move();
   return {
     address: listener.address,
@@ -88,6 +94,27 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
 function followPki(settings: GatewaySettings, log: Log): Promise<WatchedPki> {
   const { FN_NODE_CERT: cert, FN_NODE_CERT_KEY: key, FN_NODE_CERT_AUTHORITY: ca } = settings;
   return watchPki({ cert, key, ca }, { log });
+}
+
+function followRunners(settings: GatewaySettings, log: Log): Promise<RunnerSource> {
+  const { FN_RUNNER_ADDRESSES, FN_RUNNER_CERT_NAME, FN_RUNNER_DNS_SERVER, FN_RUNNER_DNS_MSECS } = settings;
+  const dns = {
+    server: FN_RUNNER_DNS_SERVER,
+    everyMs: FN_RUNNER_DNS_MSECS,
+    timeoutMs: DNS_TIMEOUT_MS,
+    clock: systemClock,
+    log,
+  };
+  return runnerSources(FN_RUNNER_ADDRESSES, { certName: FN_RUNNER_CERT_NAME, dns });
+}
+
+function ejectionOf(settings: GatewaySettings): EjectionLimits {
+  return {
+    failures: settings.FN_EJECT_FAILURES,
+    baseMs: settings.FN_EJECT_MSECS,
+    growth: settings.FN_EJECT_GROWTH,
+    maxMs: settings.FN_EJECT_MAX_MSECS,
+  };
 }
 
 async function loadOverriders(path: string | undefined): Promise<readonly Overrider[]> {

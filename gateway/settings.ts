@@ -6,8 +6,21 @@ export const GATEWAY_SETTINGS = {
   FN_BIND: text("127.0.0.1", "Address to listen on"),
   FN_PORT: integer(8080, "Port for clients; 0 takes a free one", { max: 65_535 }),
   FN_GATEWAY_ID: text("", "Name of this gateway in runners' logs; by default the host's name"),
-  FN_RUNNER_ADDRESSES: words([], "Runners, each host:port or name=host:port where its certificate has another name"),
+  FN_RUNNER_ADDRESSES: words(
+    [],
+    "Runners: host:port, or followed as dns://name:port, dns+srv://name or file:PATH; NAME= before it is the name in their certificates, ;label=value after it what calls may choose them by",
+  ),
   FN_RUNNER_CERT_NAME: text("kiln-runner", "Name that runners' certificates must carry where the address gives none"),
+  FN_RUNNER_DNS_SERVER: text("", "DNS server to ask for runners, host:port; by default the system's"),
+  FN_RUNNER_DNS_MSECS: integer(5_000, "Longest time between two look-ups of a name; sooner where its records say so", {
+    min: 1_000,
+  }),
+  FN_EJECT_FAILURES: integer(5, "Calls in a row that fail by a runner's fault, then it gets none for a while; 0 never"),
+  FN_EJECT_MSECS: integer(10_000, "For how long at first; at least half of the runners get calls in any case", {
+    min: 1,
+  }),
+  FN_EJECT_GROWTH: integer(2, "How many times longer if it goes on to fail", { min: 1 }),
+  FN_EJECT_MAX_MSECS: integer(300_000, "Longest such time", { min: 1 }),
   FN_NODE_CERT: text(
     "",
     "PEM file of this gateway's certificate; replaced files take effect at once, open connections stay",

@@ -1,12 +1,14 @@
 import type { PkiData, PkiSource } from "../../core/pki.ts";
 import type { RunnerFactory } from "./mtls-runner.ts";
-import type { Runner, RunnerPool } from "./runnerpool.ts";
+import type { Runner, RunnerLabels, RunnerPool } from "./runnerpool.ts";
 
 export interface RunnerAddress {
   /** `host:port`. */
   readonly address: string;
   /** The name its certificate must carry. */
   readonly certCommonName: string;
+  /** What calls may choose it by; none, unless told. */
+  readonly labels?: RunnerLabels;
 }
 
 /** A pool whose members do not change. */
@@ -21,7 +23,9 @@ export function staticPool(
   pki: PkiData | PkiSource,
   factory: RunnerFactory,
 ): FixedPool {
-  return poolOf(addresses.map(({ address, certCommonName }) => factory(address, certCommonName, pki)));
+  return poolOf(
+    addresses.map(({ address, certCommonName, labels = {} }) => factory(address, certCommonName, pki, labels)),
+  );
 }
 
 /** A pool of these runners, which it owns. */
