@@ -34,6 +34,8 @@ export interface Running extends AsyncDisposable {
   readonly admin?: string | undefined;
   /** Ends what it waits for: the operator asked a second time. */
   hurry?(): void;
+  /** How it ended, once it is disposed: 0 for well, and so where it does not say. */
+  exitCode?(): number;
 }
 
 type LogTable = {
@@ -78,6 +80,7 @@ export async function runService<Table extends SettingTable & LogTable, Option e
     log.info("Stopping");
     await running[Symbol.asyncDispose]();
     log.info("Stopped");
+    program.exitCode = running.exitCode?.() ?? 0;
   } catch (error) {
     program.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     program.exitCode = 1;

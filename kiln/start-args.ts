@@ -5,7 +5,7 @@ export const startUsage = `npm start -- [--overriders FILE] [--hooks FILE] [--gu
 
   Starts a gateway and a runner on this machine, with certificates of their own in .kiln/ and an example function.
   --overriders  the gateway's file, which exports overriders
-  --hooks       the runner's file, which exports startHooks, callHooks or runnerOverriders
+  --hooks       the runner's file, which exports startHooks, callHooks, runnerOverriders or healthChecks
   --guard       the runner's YAML file of what hooks may ask of Docker
   Settings come from the environment: npm run gateway -- --help and npm run runner -- --help list them. The runner
   listens on 127.0.0.1 whatever FN_BIND says.

@@ -12,6 +12,7 @@ import { runService, type Running, type ServiceInput } from "../core/service.ts"
 import { VERSION } from "../core/version.ts";
 import { serveRunnerAdmin } from "./admin.ts";
 import type { RunnerOverrider } from "./calls/call-run.ts";
+import type { DrainReport } from "./drain.ts";
 import { openDocker } from "./driver/docker/open.ts";
 import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
 import { processDriver } from "./driver/process/process-driver.ts";
@@ -22,11 +23,12 @@ import { machineResources } from "./machine.ts";
 import { serveRunner } from "./rpc/server.ts";
 import { createRunner, type RunnerIdentity, type RunnerLimits } from "./runner.ts";
 import { RUNNER_SETTINGS } from "./settings.ts";
+import type { HealthCheck } from "./status/check-status.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 
 const OPTIONS = {
-  hooks: "TypeScript or JavaScript file that exports startHooks, callHooks or runnerOverriders",
+  hooks: "TypeScript or JavaScript file that exports startHooks, callHooks, runnerOverriders or healthChecks",
   guard: "YAML file of what hooks may ask for beyond the guard's own table",
 };
 
@@ -64,7 +66,7 @@ async function serve<Options>(
 ): Promise<Running> {
   await using made = new AsyncDisposableStack();
   made.use(driver);
-  const { hooks, overriders } = await loadHooks<Options>(options.hooks);
+  const { hooks, overriders, healthChecks } = await loadHooks<Options>(options.hooks);
   await using owned = new AsyncDisposableStack();
   const pki = owned.use(await followPki(settings, log));
   const directories = await socketDirectories({
@@ -86,6 +88,11 @@ async function serve<Options>(
     }),
     directories,
     logs,
+    status: {
+      image: settings.FN_STATUS_IMAGE,
+      networkBarrier: settings.FN_STATUS_NETWORK_BARRIER,
+      healthChecks,
+    },
     limits: limitsOf(settings),
     host: { clock: systemClock, log, metrics },
   });
@@ -112,6 +119,7 @@ async function serve<Options>(
     address: `${server.host}:${server.port}`,
     admin: admin?.address,
     hurry: () => runner.hurry(),
+    exitCode: () => exitCodeOf(runner.report()),
     async [Symbol.asyncDispose]() {
       // Its gateways hear of the calls' ends before their connections go.
       await runner[Symbol.asyncDispose]();
@@ -125,17 +133,28 @@ function followPki(settings: RunnerSettings, log: Log): Promise<WatchedPki> {
   return watchPki({ cert, key, ca }, { log });
 }
 
-async function loadHooks<Options>(
-  path: string | undefined,
-): Promise<{ hooks: readonly DriverHook<Options>[]; overriders: readonly RunnerOverrider[] }> {
-  if (path === undefined) return { hooks: [], overriders: [] };
-  const { startHooks, callHooks, runnerOverriders } = await loadPolicyFile(path, {
+/** Documented in README: a supervisor may tell them apart. */
+function exitCodeOf(report: DrainReport | undefined): number {
+  if (report === undefined || report.leftContainers > 0) return 1;
+  return report.cutCalls > 0 ? 3 : 0;
+}
+
+interface Policies<Options> {
+  readonly hooks: readonly DriverHook<Options>[];
+  readonly overriders: readonly RunnerOverrider[];
+  readonly healthChecks: readonly HealthCheck[];
+}
+
+async function loadHooks<Options>(path: string | undefined): Promise<Policies<Options>> {
+  if (path === undefined) return { hooks: [], overriders: [], healthChecks: [] };
+  const { startHooks, callHooks, runnerOverriders, healthChecks } = await loadPolicyFile(path, {
     startHooks: functions<(next: Start<Options>) => Start<Options>>(),
     callHooks: functions<(next: RunCall) => RunCall>(),
     runnerOverriders: functions<RunnerOverrider>(),
+    healthChecks: functions<HealthCheck>(),
   });
   const hooks = [...startHooks.map((start) => ({ start })), ...callHooks.map((call) => ({ call }))];
-  return { hooks, overriders: runnerOverriders };
+  return { hooks, overriders: runnerOverriders, healthChecks };
 }
 
 function logLimitsOf(settings: RunnerSettings): LogLimits {

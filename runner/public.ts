@@ -7,6 +7,7 @@ export { CallError } from "../core/call-error.ts";
 export type { Call } from "../core/call.ts";
 export type { ContainerTask } from "../core/container-task.ts";
 export type { RunnerOverrider } from "./calls/call-run.ts";
+export type { HealthCheck } from "./status/check-status.ts";
 export type { ContainerStart, DriverHook, HotCall, HotContainer, RunCall, Start } from "./driver/driver.ts";
 export type { ContainerCreateOptions };
 

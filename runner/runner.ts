@@ -1,11 +1,12 @@
 import { CallError } from "../core/call-error.ts";
 import type { Clock } from "../core/clock.ts";
-import { pause } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Capacity, OfferedCall, RunnerHello } from "../core/session/frames.ts";
+import type { StatusCheck } from "../core/status-check.ts";
 import { CallRun, type RunnerOverrider } from "./calls/call-run.ts";
-import type { Driver, DriverHook } from "./driver/driver.ts";
+import { drainCalls, type DrainReport } from "./drain.ts";
+import type { Driver, DriverHook, RunCall } from "./driver/driver.ts";
 import { wrapCall, wrapStart } from "./driver/hooks.ts";
 import { createFreezing } from "./hot/freezing.ts";
 import type { HotFunction } from "./hot/hot-function.ts";
@@ -18,6 +19,8 @@ import { Resources } from "./slots/resources.ts";
 import { SlotTable } from "./slots/slot-table.ts";
 import type { Booking, LaunchTicket } from "./slots/slot.ts";
 import { TaskCache } from "./slots/task-cache.ts";
+import type { StatusOptions } from "./status/check-status.ts";
+import { statusOf } from "./status/status.ts";
 
 export interface RunnerOptions<Options> {
   readonly identity: RunnerIdentity;
@@ -33,6 +36,8 @@ export interface RunnerOptions<Options> {
   readonly contact?: FunctionContact;
   /** The same that the driver writes to; nobody reads what functions write where there is none. */
   readonly logs?: FunctionLogs | undefined;
+  /** What `check` looks at. */
+  readonly status?: StatusOptions;
   readonly limits: RunnerLimits;
   readonly host: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics };
 }
@@ -60,6 +65,13 @@ export interface Runner extends AsyncDisposable {
   readonly logs: FunctionLogs;
   hello(): RunnerHello;
   status(): RunnerState;
+  /**
+   * Runs the operator's checks, or tells what they found a moment ago; undefined where there are none, and while it
+   * drains. @throws CallError `too_many_requests`, or the signal's reason
+   */
+  check(body: Uint8Array, signal: AbortSignal): Promise<StatusCheck | undefined>;
+  /** How it ended; undefined until it is disposed. */
+  report(): DrainReport | undefined;
   /** Stops waiting for running calls: they end now. */
   hurry(): void;
   /** Told when capacity has changed, at most every 50 ms, and when draining begins. Returns the unsubscriber. */
@@ -77,14 +89,11 @@ export interface RunnerState {
   readonly active: number;
   /** Offers since the start, refused ones included. */
   readonly received: number;
-  /** Offers that ran to an outcome. */
+  /** Offers that ran to an outcome: refused ones are not counted. */
   readonly handled: number;
 }
 
 const CAPACITY_EVERY_MS = 50;
-const POLL_MS = 10;
-/** What is left of a runner that stops gets this long to go. */
-const REMOVAL_MS = 30_000;
 /** Idle keys in a capacity frame. */
 const MOST_IDLE_KEYS = 64;
 
@@ -92,15 +101,19 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   const { identity, driver, hooks = [], overriders = [], directories, contact, limits } = options;
   const { clock, log, metrics } = options.host;
   const { logs = new FunctionLogs({ clock }) } = options;
+  const { maxResponseBytes } = limits;
   const count = runnerMetrics(metrics);
-  const resources = new Resources(options.resources);
+  const status = statusOf<Options>({ ...options.status, driver, clock, metrics, offer: offerOwn });
+  const resources = new Resources(status.leaves(options.resources));
   const observers = new Set<RunnerObserver>();
   const tasks = new TaskCache();
   const active = new Set<CallRun>();
+  const own = new Set<CallRun>();
   const leaving = new Set<Promise<void>>();
   const hurrying = new AbortController();
   const stopping = new AbortController();
   let drained: Promise<void> | undefined;
+  let report: DrainReport | undefined;
   let received = 0;
   let handled = 0;
   let capacityTold = true;
@@ -113,7 +126,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     clock,
     limits,
     contact,
-    start: wrapStart(driver.start, hooks),
+    start: wrapStart(driver.start, [...status.hooks, ...hooks]),
   });
 
   const freezing = createFreezing({ clock, log, count });
@@ -188,11 +201,16 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   async function drain(): Promise<void> {
     for (const observer of observers) observer.draining();
     slots.close();
-    await until(() => active.size === 0 || hurrying.signal.aborted, limits.drainMs);
-    stopping.abort(new CallError("shutting_down"));
-    for (const run of active) run.end(new CallError("shutting_down"));
-    await until(() => leaving.size === 0 && slots.size === 0, REMOVAL_MS);
-    if (slots.size > 0) log.error("Containers are left behind", { containers: slots.size });
+    report = await drainCalls({
+      active,
+      own,
+      containers: () => Math.max(slots.size, leaving.size),
+      stopStarts: (reason) => stopping.abort(reason),
+      hurried: hurrying.signal,
+      drainMs: limits.drainMs,
+      clock,
+      log,
+    });
     await directories[Symbol.asyncDispose]();
     await driver[Symbol.asyncDispose]();
     logs.end();
@@ -204,9 +222,19 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     return { queued: active.size - running, running };
   }
 
-  async function until(done: () => boolean, ms: number): Promise<void> {
-    const end = clock.now() + ms;
-    while (!done() && clock.now() < end) await pause(clock, POLL_MS);
+  const parts = { slots, tasks, wrap: (base: RunCall) => wrapCall(base, hooks), clock, logs, maxResponseBytes };
+
+  function offerOwn(offered: OfferedCall, port: CallPort): OfferedCallHandler {
+    const run = new CallRun(offered, port, {
+      ...parts,
+      overriders: [],
+      // Its room was set aside before anything else was booked.
+      booking: { memoryMiB: 0, cpuMillis: 0 },
+      ended: (ended) => void own.delete(ended),
+    });
+    own.add(run);
+    run.begin();
+    return run;
   }
 
   return {
@@ -214,16 +242,11 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     offer(offered, port) {
       received += 1;
       const run = new CallRun(offered, port, {
-        slots,
-        tasks,
+        ...parts,
         overriders,
-        wrap: (base) => wrapCall(base, hooks),
-        clock,
-        logs,
-        maxResponseBytes: limits.maxResponseBytes,
-        ended(ended, outcome) {
+        ended(ended, outcome, refused) {
           active.delete(ended);
-          if (outcome !== "server_busy" && outcome !== "shutting_down") handled += 1;
+          if (!refused) handled += 1;
           count.ended(outcome);
         },
       });
@@ -237,6 +260,8 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       observers.add(observer);
       return () => observers.delete(observer);
     },
+    check: async (body, signal) => (drained === undefined ? status.check?.(body, signal) : undefined),
+    report: () => report,
     hurry: () => hurrying.abort(),
     [Symbol.asyncDispose]: () => (drained ??= drain()),
   };

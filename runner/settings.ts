@@ -19,6 +19,9 @@ export const RUNNER_SETTINGS = {
   FN_ADMIN_PORT: optionalPort("Their port; none serves none, 0 takes a free one"),
   FN_ADMIN_TOKEN: secretText("Bearer token that /metrics and /version ask for; has to be set beyond loopback"),
 
+  FN_STATUS_IMAGE: text("", "Image that Status runs as a call, and no user can; 128 MiB are set aside for it"),
+  FN_STATUS_NETWORK_BARRIER: text("", "File without which the status image runs with no network, and Status says so"),
+
   FN_MAX_LOG_SIZE_BYTES: integer(1_048_576, "Most that is passed on of what a call writes, bytes; the rest is cut off"),
   FN_USER_LOG_LEVEL: choice(["debug", "info"], "debug", "At which level this log says what functions write"),
   FN_DISABLE_DEBUG_USER_LOGS: flag(false, "Keeps what functions write out of this log, whatever its level"),

@@ -133,7 +133,9 @@ class MtlsRunner implements Runner {
     try {
       return await this.#live.link.status(signal, body);
     } catch (error) {
-      throw CallError.from(error, "runner_unreachable");
+      const why = error instanceof Error ? error.message : String(error);
+      const text = `Runner ${this.address} did not tell its status: ${why}`;
+      throw new CallError("runner_unreachable", text, { cause: error });
     }
   }
 

@@ -22,7 +22,7 @@ export const PROCESS_LIMITS: RunnerLimits = {
 };
 
 export interface ProcessRunnerOptions extends Partial<
-  Pick<RunnerOptions<ProcessOptions>, "hooks" | "overriders" | "resources">
+  Pick<RunnerOptions<ProcessOptions>, "hooks" | "overriders" | "resources" | "status">
 > {
   readonly runnerId?: string;
   readonly limits?: Partial<RunnerLimits>;

@@ -9,6 +9,7 @@ import { createGuard, type Guard } from "../../runner/driver/docker/guard.ts";
 import type { ImageOptions } from "../../runner/driver/docker/images/images.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
+import type { StatusOptions } from "../../runner/status/check-status.ts";
 import { processRunner } from "./process-runner.ts";
 
 export interface SystemRunnerOptions {
@@ -20,6 +21,7 @@ export interface SystemRunnerOptions {
   readonly guard?: Guard;
   readonly pulls?: ImageOptions;
   readonly runnerLimits?: Partial<RunnerLimits>;
+  readonly status?: StatusOptions;
   readonly memoryMiB?: number;
   /** Where plain processes find their functions. */
   readonly functionsDirectory?: string;
@@ -56,6 +58,7 @@ export async function systemRunner(runnerId: string, options: SystemRunnerOption
     hooks,
     overriders,
     resources,
+    ...(options.status === undefined ? {} : { status: options.status }),
     directories: await socketDirectories({ installation: `${id}/${runnerId}`, bootId }),
     limits,
     host: { clock: systemClock, log, metrics: createMetrics() },

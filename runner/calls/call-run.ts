@@ -8,7 +8,7 @@ import type { HotFunction, LaunchTimings } from "../hot/hot-function.ts";
 import type { FunctionLogs } from "../logs/function-logs.ts";
 import type { CallPort, OfferedCallHandler } from "../rpc/session.ts";
 import type { SlotTable } from "../slots/slot-table.ts";
-import type { Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
+import type { Booking, Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
 import type { TaskCache } from "../slots/task-cache.ts";
 import { BodyInbox } from "./body-inbox.ts";
 import { exchange, type RunningCall } from "./exchange.ts";
@@ -27,8 +27,10 @@ export interface CallRunDependencies {
   readonly clock: Clock;
   readonly maxResponseBytes: number;
   readonly logs: Pick<FunctionLogs, "began" | "ended">;
-  /** Told once, when nothing of the call is left. */
-  readonly ended: (run: CallRun, outcome: ErrorCode | "ok") => void;
+  /** What its container books, where that is not what it asks for. */
+  readonly booking?: Booking;
+  /** Told once, when nothing of the call is left. A refused one never ran. */
+  readonly ended: (run: CallRun, outcome: ErrorCode | "ok", refused: boolean) => void;
 }
 
 const START_WITHIN_MS = 10_000;
@@ -162,7 +164,7 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
       key,
       affinityKey: this.#offered.affinityKey,
       // A default tmpfs lies within the memory it is counted in, so it books nothing of its own.
-      booking: { memoryMiB: task.memoryMiB + task.tmpfsMiB, cpuMillis: task.cpuMillis },
+      booking: this.#deps.booking ?? { memoryMiB: task.memoryMiB + task.tmpfsMiB, cpuMillis: task.cpuMillis },
       registryToken: this.#call.registryToken,
     };
   }
@@ -244,16 +246,16 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   }
 
   #refuse(reason: CallError, scope: "this_runner" | "any_runner"): void {
-    if (!this.#finish(reason.code)) return;
+    if (!this.#finish(reason.code, true)) return;
     this.#release(false);
     this.#port.refuse(reason, scope);
   }
 
-  #finish(outcome: ErrorCode | "ok"): boolean {
+  #finish(outcome: ErrorCode | "ok", refused = false): boolean {
     if (this.#over) return false;
     this.#over = true;
     this.#cancelTimer();
-    this.#deps.ended(this, outcome);
+    this.#deps.ended(this, outcome, refused);
     return true;
   }
 

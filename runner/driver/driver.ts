@@ -12,6 +12,11 @@ export interface Driver<Options = unknown> extends AsyncDisposable {
    * once its container is gone. @throws CallError `image_*`, `docker_unavailable`
    */
   prepare(task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal): Promise<Disposable>;
+  /**
+   * What tells the image behind a name from all others, or undefined where there is none. Where the driver does not
+   * know it, an image is its name. @throws CallError `docker_unavailable`
+   */
+  imageId?(image: string, signal: AbortSignal): Promise<string | undefined>;
   /** The options of one container: fresh, and the hooks' to change. */
   options(task: ContainerTask, place: ContainerPlace): Options;
   /** Creates and starts a container from what the hooks made of its options. The guard stands in here. */

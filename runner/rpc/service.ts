@@ -1,4 +1,3 @@
-import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 
 import { Bell } from "../../core/bell.ts";
@@ -9,8 +8,9 @@ import { engageGateway } from "./engage-gateway.ts";
 import { invokeOnce } from "./invoke.ts";
 import { retiredKey } from "./retirement.ts";
 import { ProtocolError, type RunnerSession } from "./session.ts";
+import { runnerStatus } from "./status.ts";
 import { streamLogs } from "./stream-logs.ts";
-import { fromRequest, toCapacity, toIsolation, toResponse } from "./wire.ts";
+import { fromRequest, toResponse } from "./wire.ts";
 
 /** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
 const MESSAGE_BYTES = 128 * 1024;
@@ -21,7 +21,7 @@ export function runnerRoutes(runner: Runner, log: Log): (router: ConnectRouter) 
     router.service(pb.RunnerService, {
       engage: (requests, context) => engage(runner, requests, context, log),
       invoke: (request, context) => invokeOnce(runner, request, context.signal),
-      status: () => status(runner),
+      status: (request, context) => runnerStatus(runner, request, context.signal),
       streamLogs: (request, context) => streamLogs(runner.logs, request, context),
     });
 }
@@ -66,20 +66,4 @@ async function read(requests: AsyncIterable<pb.EngageRequest>, session: RunnerSe
     session.receive(fromRequest(message));
   }
   session.lost();
-}
-
-function status(runner: Runner): pb.StatusResponse {
-  const { draining, active, received, handled } = runner.status();
-  const { runnerId, bootId, version, isolation, capacity } = runner.hello();
-  return create(pb.StatusResponseSchema, {
-    runnerId,
-    bootId,
-    version,
-    isolation: toIsolation(isolation),
-    draining,
-    active,
-    received: BigInt(received),
-    handled: BigInt(handled),
-    capacity: toCapacity(capacity),
-  });
 }

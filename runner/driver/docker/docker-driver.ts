@@ -11,6 +11,7 @@ import { startContainer } from "./docker-container.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
 import { createImages, type ImageOptions } from "./images/images.ts";
+import { inspectImage } from "./images/inspect-image.ts";
 import { DEFAULT_SANDBOX, type Sandbox } from "./sandbox.ts";
 
 export type { ContainerCreateOptions };
@@ -61,6 +62,8 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
     isolation: "container",
     prepare: ({ image, appName }, { registryToken }, signal) =>
       images.prepare({ image, appName, registryToken }, AbortSignal.any([signal, closing.signal])),
+
+    imageId: async (image, signal) => (await inspectImage(docker, clock, image, signal))?.Id,
 
     options(task, place) {
       const sources = { task, place, sandbox, installation, network: nextNetwork() };

@@ -43,6 +43,7 @@ export function processDriver(options: ProcessDriverOptions): Driver<ProcessOpti
       readFunctionFolder(functionsDirectory, task.image);
       return new DisposableStack();
     },
+    imageId: async (image) => readFunctionFolder(functionsDirectory, image).path,
     options: (task, place) => processOptions(functionsDirectory, task, place),
     async start({ task, place, options: asked }, signal) {
       const stop = AbortSignal.any([signal, closing.signal]);

@@ -57,6 +57,27 @@ const alive = setInterval(() => {}, 1_000);
 after(() => clearInterval(alive));
 
 describe("a runner over mutual TLS", () => {
+  it("tells what the runner's operator checks, with the gateway's own body", async () => {
+    const status = { image: "probe", healthChecks: [() => ({ disk: "ok" })] };
+    await using one = await served(await processRunner({ status }), runnerPki);
+    await using runner = connect(one);
+
+    const body = Buffer.from('{"echoContent":"ping"}');
+    const found = await runner.status(never, body);
+    const failed = await runner.status(never, Buffer.from('{"responseCode":503}'));
+    await assert.rejects(runner.status(never, Buffer.alloc(65_537)), /65537 bytes, expected at most 65536/);
+
+    assert.deepEqual([found.received, found.handled, found.active, found.draining], [0, 0, 0, false]);
+    const { check } = found;
+    assert.ok(check !== undefined && check.failure === undefined);
+    assert.match(Buffer.from(check.details).toString(), /"echoContent":"ping"/);
+    assert.deepEqual([check.custom, check.networkDisabled, check.cached], [{ disk: "ok" }, false, false]);
+    // Every phase of a start is told: none is measured and then left out.
+    const { startMs, initMs, runMs, waitMs } = check.timings;
+    assert.ok(startMs > 0 && initMs > 0 && runMs > 0 && waitMs > 0, JSON.stringify(check.timings));
+    assert.deepEqual([failed.check?.failure?.code, failed.check?.failure?.status], [undefined, 503]);
+  });
+
   it("runs calls, cold and warm, and streams bodies both ways", async () => {
     await using one = await served(await processRunner(), runnerPki);
     await using runner = connect(one);

@@ -1,14 +1,12 @@
 import { CallError } from "../../../../core/call-error.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { silentLog, type Log } from "../../../../core/log.ts";
-import { unlessGone } from "../docker-errors.ts";
-import { engineCall } from "../engine-call.ts";
 import type { Docker } from "../engine.ts";
-import { unlessAborted } from "../unless-aborted.ts";
 import { createImageAccess, type ImageRequest } from "./image-access.ts";
 import { NO_CLEANER, startImageCleaner, type ImageCleaningOptions } from "./image-cleaner.ts";
 import { imageOrigin, type ImageDescription } from "./image-origin.ts";
 import { ImageRights } from "./image-rights.ts";
+import { inspectImage } from "./inspect-image.ts";
 import type { PullRetries } from "./pull-retry.ts";
 import { NO_AUTHS, type RegistryAuths } from "./registry-auths.ts";
 import { createRegistry } from "./registry.ts";
@@ -59,7 +57,7 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
 
   const obtain = async (request: ImageRequest, signal: AbortSignal): Promise<ImageDescription> => {
     const { image } = request;
-    const there = await inspect(docker, clock, image, signal);
+    const there = await inspectImage(docker, clock, image, signal);
     if (there !== undefined && (await access.prove(request, there, signal))) return there;
     const credentials = access.credentials(request);
     try {
@@ -67,7 +65,7 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
     } catch (error) {
       throw there !== undefined && imageOrigin(there, image).kind === "local" ? localRefused(error, image) : error;
     }
-    const pulled = await inspect(docker, clock, image, signal);
+    const pulled = await inspectImage(docker, clock, image, signal);
     if (pulled === undefined) {
       throw new CallError("image_pull_failed", `Failed to pull image '${image}': it was pulled and is not there`);
     }
@@ -78,7 +76,7 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
   return {
     async prepare(request, signal) {
       const { image } = request;
-      const there = await inspect(docker, clock, image, signal);
+      const there = await inspectImage(docker, clock, image, signal);
       const usable = there !== undefined && (isFree(there, image) || access.isKnown(request, there));
       const late = () => tooLate(image, pullTimeoutMs);
       const found = usable
@@ -96,19 +94,6 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
       await cleaner[Symbol.asyncDispose]();
     },
   };
-}
-
-/** Undefined for an image that is not there. */
-async function inspect(
-  docker: Docker,
-  clock: Clock,
-  image: string,
-  signal: AbortSignal,
-): Promise<ImageDescription | undefined> {
-  // Dockerode cannot abort this request.
-  const look = () => docker.getImage(image).inspect().catch(unlessGone);
-  const asked = engineCall(clock, "inspect the image", (timeout) => unlessAborted(look(), timeout));
-  return unlessAborted(asked, signal);
 }
 
 function tooLate(image: string, timeoutMs: number): CallError {

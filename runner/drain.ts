@@ -1,0 +1,54 @@
+import { CallError } from "../core/call-error.ts";
+import { pause, type Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import type { CallRun } from "./calls/call-run.ts";
+
+export interface DrainParts {
+  /** Calls of gateways. */
+  readonly active: ReadonlySet<CallRun>;
+  /** The runner's own. */
+  readonly own: ReadonlySet<CallRun>;
+  /** Containers that exist or are being started or removed. */
+  readonly containers: () => number;
+  /** Ends starts that are under way. */
+  readonly stopStarts: (reason: CallError) => void;
+  /** Running calls are no longer waited for. */
+  readonly hurried: AbortSignal;
+  readonly drainMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How a runner ended. */
+export interface DrainReport {
+  /** Calls that did not end by themselves. */
+  readonly cutCalls: number;
+  /** Containers that could not be removed. */
+  readonly leftContainers: number;
+}
+
+const POLL_MS = 10;
+/** What is left of a runner that stops gets this long to go. */
+const REMOVAL_MS = 30_000;
+
+/** Waits for running calls within their bound, ends those that are left, and waits until their containers are gone. */
+export async function drainCalls(parts: DrainParts): Promise<DrainReport> {
+  const { active, own, containers, hurried, drainMs, clock, log } = parts;
+  const until = async (done: () => boolean, ms: number) => {
+    const end = clock.now() + ms;
+    while (!done() && clock.now() < end) await pause(clock, POLL_MS);
+  };
+
+  const reason = new CallError("shutting_down");
+  // Nobody waits for a status of a runner that goes.
+  for (const run of own) run.end(reason);
+  await until(() => active.size === 0 || hurried.aborted, drainMs);
+  const cutCalls = active.size;
+  if (cutCalls > 0) log.warn("Ending calls that still run", { calls: cutCalls, hurried: hurried.aborted });
+  parts.stopStarts(reason);
+  for (const run of active) run.end(reason);
+  await until(() => containers() === 0, REMOVAL_MS);
+  const leftContainers = containers();
+  if (leftContainers > 0) log.error("Containers are left behind", { containers: leftContainers });
+  return { cutCalls, leftContainers };
+}
