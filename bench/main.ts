@@ -3,6 +3,7 @@ import process from "node:process";
 
 import { measureBodies } from "./bodies.ts";
 import { measureCold } from "./cold.ts";
+import { measureFreeze } from "./freeze.ts";
 import { measureGigabyte } from "./gigabyte.ts";
 import { startGenerator } from "./load/generator.ts";
 import { type BenchOptions, type Part, readOptions, USAGE } from "./options.ts";
@@ -27,6 +28,7 @@ async function bench(options: BenchOptions): Promise<void> {
     warm: () => measureWarm(options, generator),
     bodies: () => measureBodies(options, generator),
     cold: () => measureCold(options, process.env["DOCKER_HOST"]),
+    freeze: () => measureFreeze(options, process.env["DOCKER_HOST"]),
     gigabyte: () => measureGigabyte(options, generator),
   };
   for (const part of options.parts) {

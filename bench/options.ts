@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-export const PARTS = ["warm", "bodies", "cold", "gigabyte"] as const;
+export const PARTS = ["warm", "bodies", "cold", "freeze", "gigabyte"] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
@@ -19,7 +19,7 @@ export interface BenchOptions {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-  --only PART      warm, bodies, cold or gigabyte; may come more than once (warm, bodies and cold)
+  --only PART      warm, bodies, cold, freeze or gigabyte; may come more than once (all but gigabyte)
   --rounds N       measurements of each kind, in turns with those of their bounds (5)
   --clients N,N    clients at a time (1,16,64)
   --seconds N      length of one measurement (2)
@@ -45,7 +45,7 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
   });
   if (values.help) return "help";
   return {
-    parts: (values.only ?? ["warm", "bodies", "cold"]).map(partOf),
+    parts: (values.only ?? ["warm", "bodies", "cold", "freeze"]).map(partOf),
     rounds: integer("rounds", values.rounds, 1, 1_000),
     clients: values.clients.split(",").map((text) => integer("clients", text, 1, 256)),
     seconds: between("seconds", Number(values.seconds), 0.05, 60),

@@ -63,6 +63,17 @@ describe("npm run bench", { timeout: 120_000 }, () => {
     );
   });
 
+  it("measures freezing beside the kernel's file and Docker's pause", { skip }, async () => {
+    const [head = [], , freeze = [], thaw = []] = await bench("--only", "freeze", "--rounds", "1");
+
+    assert.deepEqual(head.slice(1), ["kernel's file alone", "Kiln", "Docker's pause"]);
+    for (const cells of [freeze, thaw])
+      assert.ok(
+        cells.slice(1).every((cell) => SPREAD.test(cell)),
+        cells.join(" | "),
+      );
+  });
+
   it("says what it cannot read", async () => {
     await assert.rejects(
       run(process.execPath, ["bench/main.ts", "--only", "wrm"]),
