@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import type { RequestListener } from "node:http";
@@ -7,15 +6,10 @@ import { connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 
 import { pause, systemClock } from "../../core/clock.ts";
-import { silentLog } from "../../core/log.ts";
-import { createMetrics } from "../../core/metrics.ts";
 import { eventually } from "../../kiln/testing/eventually.ts";
-import { inlineDriver } from "../../kiln/testing/inline-driver.ts";
+import { inlineRunner } from "../../kiln/testing/inline-runner.ts";
 import { probeFunctions } from "../../kiln/testing/probe-calls.ts";
-import { PROCESS_LIMITS } from "../../kiln/testing/process-runner.ts";
 import { startSystem, type System } from "../../kiln/testing/system.ts";
-import { socketDirectories } from "../../runner/hot/socket-directory.ts";
-import { createRunner } from "../../runner/runner.ts";
 
 const WITHIN_MS = 1_000;
 const END = "and no end";
@@ -63,17 +57,7 @@ describe("a client that leaves", { timeout: 120_000 }, () => {
   before(async () => {
     system = await startSystem({
       functions: probeFunctions({ stays: { timeout: 60 } }),
-      async makeRunner(runnerId) {
-        const bootId = randomBytes(8).toString("hex");
-        return createRunner({
-          identity: { runnerId, bootId, version: "0" },
-          driver: inlineDriver(witness.serve),
-          resources: { memoryMiB: 1_024, cpuMillis: 2_000 },
-          directories: await socketDirectories({ installation: `testing-${process.pid}`, bootId }),
-          limits: PROCESS_LIMITS,
-          host: { clock: systemClock, log: silentLog, metrics: createMetrics() },
-        });
-      },
+      makeRunner: (runnerId) => inlineRunner(runnerId, witness.serve),
     });
   });
   after(() => system[Symbol.asyncDispose]());
