@@ -5,7 +5,7 @@ import process from "node:process";
 import { systemClock } from "../core/clock.ts";
 import type { Settings } from "../core/config.ts";
 import type { Log } from "../core/log.ts";
-import { createMetrics } from "../core/metrics.ts";
+import { createMetrics, type Metrics } from "../core/metrics.ts";
 import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
@@ -49,19 +49,20 @@ async function startRunner(input: ServiceInput<typeof RUNNER_SETTINGS, keyof typ
   // Two runners of one name would take each other's containers for leftovers.
   const runnerId = settings.FN_RUNNER_ID || `${hostname()}-${settings.FN_GRPC_PORT || bootId}`;
   const identity = { runnerId, bootId, version: VERSION };
+  const metrics = createMetrics();
   const logs = new FunctionLogs({ clock: systemClock, sink: logSink(settings, log), limits: logLimitsOf(settings) });
   if (settings.FN_DRIVER === "docker") {
-    const driver = await openDocker(settings, identity, { guardFile: options.guard, log, output: logs });
-    return serve(driver, identity, logs, input);
+    const driver = await openDocker(settings, identity, { guardFile: options.guard, log, metrics, output: logs });
+    return serve(driver, identity, { logs, metrics }, input);
   }
   const driver = processDriver({ functionsDirectory: settings.FN_PROCESS_FUNCTIONS, output: logs });
-  return serve(driver, identity, logs, input);
+  return serve(driver, identity, { logs, metrics }, input);
 }
 
 async function serve<Options>(
   driver: Driver<Options>,
   identity: RunnerIdentity,
-  logs: FunctionLogs,
+  { logs, metrics }: { readonly logs: FunctionLogs; readonly metrics: Metrics },
   { settings, options, log }: ServiceInput<typeof RUNNER_SETTINGS, keyof typeof OPTIONS>,
 ): Promise<Running> {
   await using made = new AsyncDisposableStack();
@@ -76,7 +77,6 @@ async function serve<Options>(
     log,
   });
   made.use(directories);
-  const metrics = createMetrics();
   const runner = createRunner({
     identity,
     driver,

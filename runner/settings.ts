@@ -38,6 +38,20 @@ export const RUNNER_SETTINGS = {
     "Names what belongs together: leftovers of the same installation and runner are removed",
   ),
   FN_DOCKER_NETWORKS: words([], "Docker networks for containers; by default the engine's bridge"),
+  FN_EXPERIMENTAL_PREFORK_POOL_SIZE: integer(
+    0,
+    "Network namespaces held ready, for containers to start in less time; 0 holds none",
+  ),
+  FN_EXPERIMENTAL_PREFORK_USE_ONCE: flag(
+    true,
+    "Gives each container a fresh one; false lets containers of different functions have the same, one after the other",
+  ),
+  FN_EXPERIMENTAL_PREFORK_NETWORKS: words(
+    [],
+    "Networks they are on, spread by free places, at most 1023 on each; by default the engine's bridge",
+  ),
+  FN_EXPERIMENTAL_PREFORK_IMAGE: text("", "Image of their holders; by default one of a few bytes that is made here"),
+  FN_EXPERIMENTAL_PREFORK_CMD: text("", "Command of that image, which has to go on; by default tail -f /dev/null"),
   FN_PROCESS_FUNCTIONS: text("examples/functions", "Directory of the process driver's function directories"),
 
   FN_MAX_TOTAL_MEMORY_BYTES: integer(0, "Most memory that containers may book, bytes; 0 takes what the machine has"),

@@ -18,6 +18,8 @@ export interface ContainerEngine {
   /** Resolves once the daemon watches for the container's end. */
   watch(id: string, condition: "next-exit" | "not-running", signal: AbortSignal): Promise<ExitWatch>;
   start(id: string): Promise<void>;
+  /** Does nothing to one that does not run. */
+  kill(id: string): Promise<void>;
   /** The process id on the daemon's machine of its first process. */
   pid(id: string): Promise<number>;
   pause(id: string, signal: AbortSignal): Promise<void>;
@@ -67,6 +69,11 @@ export function containerEngine(docker: Docker, clock: Clock): ContainerEngine {
         await docker.getContainer(id).start({ abortSignal });
       }),
 
+    kill: (id) =>
+      bounded("kill the container", async (abortSignal) => {
+        await docker.getContainer(id).kill({ abortSignal }).catch(unlessStopped);
+      }),
+
     pid: (id) =>
       bounded("inspect the container", async (abortSignal) => {
         const { State } = await docker.getContainer(id).inspect({ abortSignal });
@@ -92,6 +99,10 @@ export function containerEngine(docker: Docker, clock: Clock): ContainerEngine {
 
     remove: (idOrName) => removeUntilGone(docker, clock, idOrName),
   };
+}
+
+function unlessStopped(error: unknown): void {
+  if (engineFailure(error).status !== 409) throw error;
 }
 
 /** Removes a container by force, its volumes too, and waits while somebody else does or its process lingers. */

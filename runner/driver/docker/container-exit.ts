@@ -18,21 +18,38 @@ const REWATCH_MS = 1_000;
 
 /** How a container ended. Never rejects: where the daemon went away, it is asked again until it is back. */
 export async function watchExit(id: string, first: ExitWatch, dependencies: ExitDependencies): Promise<ContainerExit> {
-  const { engine, clock, gone } = dependencies;
+  const { clock, gone } = dependencies;
+  const exitCode = await exitCodeOf(id, first, dependencies);
+  while (exitCode !== undefined && !gone.aborted) {
+    try {
+      return { exitCode, outOfMemory: await outOfMemory(id, exitCode, dependencies) };
+    } catch (error) {
+      if (isGone(error)) break;
+      await pause(clock, REWATCH_MS, gone);
+    }
+  }
+  // Without a code, somebody removed it before it had told anything.
+  return { exitCode: exitCode ?? SIGKILLED, outOfMemory: false };
+}
+
+/** Its exit code, or undefined for a container that is removed. Never rejects either. */
+export async function exitCodeOf(
+  id: string,
+  first: ExitWatch,
+  { engine, clock, gone }: Omit<ExitDependencies, "leaving">,
+): Promise<number | undefined> {
   let watch: ExitWatch | undefined = first;
   while (!gone.aborted) {
     try {
       watch ??= await engine.watch(id, "not-running", gone);
-      const exitCode = await watch.ended;
-      return { exitCode, outOfMemory: await outOfMemory(id, exitCode, dependencies) };
+      return await watch.ended;
     } catch (error) {
       if (isGone(error)) break;
       watch = undefined;
       await pause(clock, REWATCH_MS, gone);
     }
   }
-  // Somebody removed it before it had told anything.
-  return { exitCode: SIGKILLED, outOfMemory: false };
+  return undefined;
 }
 
 /** Reads the flag: an exit code of 137 is any SIGKILL. The daemon may hear of the memory after it heard of the end. */

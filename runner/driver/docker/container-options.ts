@@ -33,7 +33,13 @@ type OptionBuilder = (sources: OptionSources) => {
 /** Dockerode's type lacks a field that the Engine has had since 20.10. */
 type CreateHostConfig = HostConfig & { CgroupnsMode?: "host" | "private" };
 
-export const LABELS = { installation: "kiln.installation", runner: "kiln.runner", boot: "kiln.boot" } as const;
+export const LABELS = {
+  installation: "kiln.installation",
+  runner: "kiln.runner",
+  boot: "kiln.boot",
+  /** On holders of the prefork pool alone. */
+  prefork: "kiln.prefork",
+} as const;
 
 /** Where the function finds its socket directory. */
 export const SOCKET_TARGET = "/tmp/iofs";
@@ -50,16 +56,8 @@ const image: OptionBuilder = ({ task }) => ({
   config: { Image: task.image, Healthcheck: { Test: ["NONE"] } },
 });
 
-const labels: OptionBuilder = ({ task, installation: { id, runnerId, bootId } }) => ({
-  config: {
-    Labels: {
-      [LABELS.installation]: id,
-      [LABELS.runner]: runnerId,
-      [LABELS.boot]: bootId,
-      "kiln.app": task.appId,
-      "kiln.fn": task.fnId,
-    },
-  },
+const labels: OptionBuilder = ({ task, installation }) => ({
+  config: { Labels: { ...ownerLabels(installation), "kiln.app": task.appId, "kiln.fn": task.fnId } },
 });
 
 const memory: OptionBuilder = ({ task: { memoryMiB } }) => ({
@@ -137,6 +135,11 @@ const BUILDERS: readonly OptionBuilder[] = [
   socketDirectory,
   runtime,
 ];
+
+/** What tells this runner's containers, and those of its earlier boots, from all others. */
+export function ownerLabels({ id, runnerId, bootId }: Installation): Record<string, string> {
+  return { [LABELS.installation]: id, [LABELS.runner]: runnerId, [LABELS.boot]: bootId };
+}
 
 /** Builds a container's options, fresh each time. */
 export function containerOptions(sources: OptionSources): ContainerCreateOptions {

@@ -17,6 +17,8 @@ export interface StartDependencies {
   readonly freezer: (id: string) => ContainerFreezer;
   /** Takes what the container of this id writes. Without it its stdout is not read at all. */
   readonly output?: ((id: string) => OutputWriter) | undefined;
+  /** Told where the container of a failed start could not be removed. */
+  readonly leftBehind?: () => void;
 }
 
 /** The end is told on one connection and the last output on another. */
@@ -44,6 +46,7 @@ export async function startContainer(
       await (container === undefined ? engine.remove(id) : container[Symbol.asyncDispose]());
     } catch (failure) {
       log.error("Container of a failed start is left behind until the next start", { container: id, error: failure });
+      dependencies.leftBehind?.();
     }
     throw error;
   }
@@ -89,7 +92,8 @@ async function watched(id: string, dependencies: StartDependencies): Promise<Hot
   };
 }
 
-async function create(options: ContainerCreateOptions, { engine, clock, log }: StartDependencies): Promise<string> {
+async function create(options: ContainerCreateOptions, dependencies: StartDependencies): Promise<string> {
+  const { engine, clock, log, leftBehind } = dependencies;
   try {
     return await engine.create(options);
   } catch (error) {
@@ -97,6 +101,7 @@ async function create(options: ContainerCreateOptions, { engine, clock, log }: S
     if (name !== "" && answerLost(error)) {
       await removeLost(name, engine, clock).catch((failure: unknown) => {
         log.error("Container of a lost create may be left behind until the next start", { name, error: failure });
+        leftBehind?.();
       });
     }
     throw error;

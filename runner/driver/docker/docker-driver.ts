@@ -7,11 +7,14 @@ import type { ContainerPlace, Driver, FunctionOutput, HotContainer } from "../dr
 import { containerEngine } from "./container-engine.ts";
 import { containerFreezers, type FreezeBy } from "./container-freezer.ts";
 import { containerOptions, type Installation } from "./container-options.ts";
-import { startContainer } from "./docker-container.ts";
+import { type StartDependencies, startContainer } from "./docker-container.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
 import { createImages, type ImageOptions } from "./images/images.ts";
 import { inspectImage } from "./images/inspect-image.ts";
+import { isJoinable } from "./prefork/joinable.ts";
+import type { Prefork } from "./prefork/prefork.ts";
+import { startJoined } from "./prefork/start-joined.ts";
 import { DEFAULT_SANDBOX, type Sandbox } from "./sandbox.ts";
 
 export type { ContainerCreateOptions };
@@ -29,11 +32,13 @@ export interface DockerDriverOptions {
   readonly freezeBy?: FreezeBy;
   /** Takes what containers write. Without it their stdout is not read at all. */
   readonly output?: FunctionOutput;
+  /** Network namespaces to join. The driver owns it; to open it is the caller's. */
+  readonly prefork?: Prefork | undefined;
 }
 
 /** Runs functions in Docker containers. Disposing it removes those that are left. */
 export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCreateOptions> {
-  const { docker, installation, guard, clock, log, output: sink } = options;
+  const { docker, installation, guard, clock, log, output: sink, prefork } = options;
   const sandbox = { ...DEFAULT_SANDBOX, ...options.sandbox };
   const engine = containerEngine(docker, clock);
   const freezer = containerFreezers({ engine, clock, log }, options.freezeBy ?? "cgroup");
@@ -77,7 +82,8 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
       const checked = guard.check(asked, own);
       const either = AbortSignal.any([signal, closing.signal]);
       const output = sink === undefined ? undefined : (id: string) => sink.open(id, task);
-      const started = startContainer(checked, { engine, clock, log, freezer, output }, either).then(track);
+      const dependencies = { engine, clock, log, freezer, output };
+      const started = startChecked({ checked, own, prefork }, dependencies, either).then(track);
       starting.add(started);
       return await started.finally(() => starting.delete(started));
     },
@@ -85,9 +91,29 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
     async [Symbol.asyncDispose]() {
       closing.abort(new CallError("shutting_down"));
       await Promise.allSettled([...starting, images[Symbol.asyncDispose]()]);
-      await Promise.all([...running].map((container) => container[Symbol.asyncDispose]()));
+      try {
+        await Promise.all([...running].map((container) => container[Symbol.asyncDispose]()));
+      } finally {
+        await prefork?.[Symbol.asyncDispose]();
+      }
     },
   };
+}
+
+/** In a holder's network namespace if it may, and on its own network otherwise. */
+function startChecked(
+  {
+    checked,
+    own,
+    prefork,
+  }: { checked: ContainerCreateOptions; own: ContainerCreateOptions; prefork?: Prefork | undefined },
+  dependencies: StartDependencies,
+  signal: AbortSignal,
+): Promise<HotContainer> {
+  if (prefork !== undefined && isJoinable(checked, own)) return startJoined(checked, prefork, dependencies, signal);
+  // One that wants no network is not short of one.
+  if (checked.HostConfig?.NetworkMode !== "none") prefork?.count("options");
+  return startContainer(checked, dependencies, signal);
 }
 
 /** One after the other, in a ring; empty where there is none. */

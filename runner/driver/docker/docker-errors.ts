@@ -11,8 +11,10 @@ export type EngineStep =
   | "inspect the container"
   | "pause the container"
   | "unpause the container"
+  | "kill the container"
   | "remove the container"
   | "list the containers"
+  | "inspect the network"
   | "list the images"
   | "remove the image";
 

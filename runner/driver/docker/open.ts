@@ -1,6 +1,7 @@
 import { systemClock } from "../../../core/clock.ts";
 import type { Settings } from "../../../core/config.ts";
 import type { Log } from "../../../core/log.ts";
+import type { Metrics } from "../../../core/metrics.ts";
 import type { RunnerIdentity } from "../../runner.ts";
 import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver, FunctionOutput } from "../driver.ts";
@@ -13,6 +14,7 @@ import { imageOptions } from "./images/image-settings.ts";
 import { loadImages } from "./images/load-images.ts";
 import { watchRegistryAuths } from "./images/registry-auths-file.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { preforkOf } from "./prefork/prefork-settings.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
@@ -22,6 +24,7 @@ const PING_MS = 5_000;
 export interface OpenOptions {
   readonly guardFile: string | undefined;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly output: FunctionOutput;
 }
 
@@ -29,7 +32,7 @@ export interface OpenOptions {
 export async function openDocker(
   settings: RunnerSettings,
   { runnerId, bootId }: RunnerIdentity,
-  { guardFile, log, output }: OpenOptions,
+  { guardFile, log, metrics, output }: OpenOptions,
 ): Promise<Driver<ContainerCreateOptions>> {
   const docker = connectEngine({ host: settings.DOCKER_HOST });
   const version = await pingEngine(docker, PING_MS);
@@ -44,6 +47,7 @@ export async function openDocker(
   const source = { inline: settings.FN_DOCKER_AUTH, directory: settings.DOCKER_CONFIG };
   const auths = made.use(await watchRegistryAuths(source, { log, clock: systemClock }));
   const everybodys = await loaded(docker, settings.FN_DOCKER_LOAD_FILE, log);
+  const prefork = preforkOf(settings, { docker, installation, clock: systemClock, log, metrics }, auths);
   const driver = dockerDriver({
     docker,
     installation,
@@ -51,6 +55,7 @@ export async function openDocker(
     clock: systemClock,
     log,
     output,
+    prefork,
     sandbox: sandboxOf(settings),
     images: imageOptions(settings, auths, everybodys),
   });
@@ -63,6 +68,8 @@ export async function openDocker(
     async removeLeftovers() {
       const containers = await removeLeftovers(docker, installation, { clock: systemClock, log });
       if (containers > 0) log.info("Removed what an earlier run left behind", { containers });
+      // Not before: what was left behind has places on the networks.
+      prefork?.open();
     },
   };
 }
@@ -88,7 +95,14 @@ function sandboxOf(settings: RunnerSettings): Partial<Sandbox> {
     readonlyRoot: !settings.FN_DISABLE_READONLY_ROOTFS,
     defaultTmpfsMiB: settings.FN_TMPFS_DEFAULT_MB,
     tmpfsInodes: settings.FN_MAX_TMPFS_INODES,
-    networks: settings.FN_DOCKER_NETWORKS,
+    networks: plainNetworks(settings),
     socketPrefix: inRunner !== "" && inDocker !== "" ? { runner: inRunner, docker: inDocker } : undefined,
   };
+}
+
+/** Where the pool is on networks of its own, a container that gets none of its namespaces is no less apart than the others. */
+function plainNetworks(settings: RunnerSettings): readonly string[] {
+  const { FN_DOCKER_NETWORKS: own, FN_EXPERIMENTAL_PREFORK_NETWORKS: pool } = settings;
+  const pooled = settings.FN_EXPERIMENTAL_PREFORK_POOL_SIZE > 0;
+  return own.length === 0 && pooled ? pool : own;
 }

@@ -28,6 +28,12 @@ export function imageOptions(
       maxDelayMs: Math.max(minDelayMs, settings.FN_IMAGE_PULL_RETRY_MAX_MSECS),
       on: settings.FN_IMAGE_PULL_RETRY_ON,
     },
-    cleaning: maxBytes === 0 ? undefined : { maxBytes, exemptTags: settings.FN_IMAGE_CLEAN_EXEMPT_TAGS },
+    cleaning: maxBytes === 0 ? undefined : { maxBytes, exemptTags: exemptTags(settings) },
   };
+}
+
+/** The holders' image too: between two of them, nothing may be using it. */
+function exemptTags(settings: Settings<typeof RUNNER_SETTINGS>): readonly string[] {
+  const { FN_IMAGE_CLEAN_EXEMPT_TAGS: tags, FN_EXPERIMENTAL_PREFORK_IMAGE: holders } = settings;
+  return holders === "" ? tags : [...tags, holders];
 }

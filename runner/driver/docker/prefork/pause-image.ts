@@ -1,0 +1,43 @@
+import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+
+import { pack } from "tar-stream";
+
+import { unlessGone } from "../docker-errors.ts";
+import type { Docker } from "../engine.ts";
+import { pauseProgram } from "./pause-program.ts";
+
+const PROGRAM = "pause";
+export const PAUSE_COMMAND: readonly string[] = [`/${PROGRAM}`];
+
+/**
+ * Makes sure of an image that holds nothing but a program that sleeps, and returns its name. It is made here, from
+ * some bytes of machine code: no registry, builder or compiler is asked. @throws Error on a strange architecture
+ */
+export async function ensurePauseImage(docker: Docker): Promise<string> {
+  const { Architecture: architecture } = (await docker.info()) as { readonly Architecture: string };
+  const program = pauseProgram(architecture);
+  if (program === undefined) {
+    throw new Error(
+      `There is no pause program for ${architecture}: set FN_EXPERIMENTAL_PREFORK_IMAGE and _CMD to one that sleeps`,
+    );
+  }
+  // Named for its content, so that another version of Kiln makes another image.
+  const tag = createHash("sha256").update(program).digest("hex").slice(0, 12);
+  const image = `kiln-prefork-pause:${tag}`;
+  const found = await docker.getImage(image).inspect().catch(unlessGone);
+  if (found === undefined) await importProgram(docker, program, tag);
+  return image;
+}
+
+async function importProgram(docker: Docker, program: Buffer, tag: string): Promise<void> {
+  const layer = pack();
+  layer.entry({ name: PROGRAM, mode: 0o755, mtime: new Date(0), uid: 0, gid: 0 }, program);
+  layer.finalize();
+  const options = { repo: "kiln-prefork-pause", tag, changes: [`CMD ${JSON.stringify(PAUSE_COMMAND)}`] };
+  const progress = await text(await docker.importImage(Readable.from(layer, { objectMode: false }), options));
+  // The answer began with status 200 long before the import ended, so a failure is a line in its body.
+  const failure = progress.split("\n").find((line) => line.includes('"error"'));
+  if (failure !== undefined) throw new Error(`Cannot import the prefork pool's pause image: ${failure.trim()}`);
+}
