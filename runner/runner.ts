@@ -13,7 +13,7 @@ import type { HotFunction } from "./hot/hot-function.ts";
 import { createLaunch, type FunctionContact, type LaunchLimits } from "./hot/launch.ts";
 import type { SocketDirectories } from "./hot/socket-directory.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
-import type { CallPort, OfferedCallHandler } from "./rpc/session.ts";
+import type { CallPort, OfferedCallHandler } from "./rpc/call-port.ts";
 import { runnerGauges, runnerMetrics } from "./runner-metrics.ts";
 import { Resources } from "./slots/resources.ts";
 import { SlotTable } from "./slots/slot-table.ts";

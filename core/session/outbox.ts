@@ -33,21 +33,32 @@ const LANE_BYTES = 64 * 1024;
  */
 export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   readonly #wake: () => void;
+  readonly #linger: () => void;
   readonly #drained: (call: CallNumber) => void;
   #control: Frame[] = [];
   readonly #lanes = new Map<CallNumber, Lane<Frame>>();
   #ring: Lane<Frame>[] = [];
 
-  /** @param drained - told when all that was written for a call has been taken, if its writer waits for it */
-  constructor(wake: () => void, drained: (call: CallNumber) => void) {
+  /**
+   * @param drained - told when all that was written for a call has been taken, if its writer waits for it
+   * @param linger - there is something to take that is in no hurry
+   */
+  constructor(wake: () => void, drained: (call: CallNumber) => void, linger: () => void = wake) {
     this.#wake = wake;
     this.#drained = drained;
+    this.#linger = linger;
   }
 
   /** Queues a frame ahead of all bodies. */
   control(frame: Frame): void {
     this.#control.push(frame);
     this.#wake();
+  }
+
+  /** Queues a frame in the same order, which need not be sent before there is something to go with it. */
+  unhurried(frame: Frame): void {
+    this.#control.push(frame);
+    this.#linger();
   }
 
   /** Takes a control frame back if it has not been taken. */

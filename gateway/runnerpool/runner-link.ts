@@ -6,19 +6,19 @@ import { create } from "@bufbuild/protobuf";
 import { createClient, type Client } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 
-import { Bell } from "../../core/bell.ts";
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import { keepAlive, type PingTimes } from "../../core/keep-alive.ts";
 import { certificateChain, isVouchedFor } from "../../core/peer-certificate.ts";
 import { certificateNames, type PkiData } from "../../core/pki.ts";
-import type { Capacity, RunnerHello } from "../../core/session/frames.ts";
+import { LARGEST_MESSAGE_BYTES, type Capacity, type RunnerHello } from "../../core/session/frames.ts";
 import { WRONG_NAME } from "../../core/tls-refusal.ts";
-import { RunnerService, StatusRequestSchema, type EngageRequest } from "../../gen/kiln/runner/v1/runner_pb.ts";
+import { RunnerService, StatusRequestSchema } from "../../gen/kiln/runner/v1/runner_pb.ts";
+import { engageStream } from "./engage-stream.ts";
 import { eventFedClient } from "./http2-client.ts";
 import type { RunnerStatus } from "./runnerpool.ts";
 import { GatewaySession } from "./session.ts";
-import { fromResponse, fromStatus, toRequest } from "./wire.ts";
+import { fromStatus } from "./wire.ts";
 
 /** One connection to a runner, with one session on it. */
 export interface RunnerLink {
@@ -49,17 +49,14 @@ export interface LinkOptions {
 }
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
-const MESSAGE_BYTES = 128 * 1024;
 
 /** Connects, greets, and resolves once the runner has said who it is. @throws CallError `runner_unreachable` */
 export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   const { address, dialTimeoutMs, clock } = options;
-  const bell = new Bell();
   const lost = Promise.withResolvers<CallError>();
   const greeted = Promise.withResolvers<RunnerHello>();
   const session = new GatewaySession({
-    wake: () => bell.ring(),
+    wake: () => pump.wake(),
     hello: (hello) => greeted.resolve(hello),
     capacity: options.capacity,
     draining: options.draining,
@@ -71,7 +68,7 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   const close = (reason: unknown) => {
     const error = unreachable(address, reason);
     session.lost(error);
-    bell.ring();
+    pump.stop();
     connection.destroy();
     greeted.reject(error);
     lost.resolve(error);
@@ -80,12 +77,15 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   connection.on("close", () => close(new Error("the runner closed the connection, it may not list this gateway")));
   connection.on("goaway", () => retire("the runner is closing the connection"));
 
-  const client = runnerClient(connection, options.address);
+  const pump = engageStream({
+    connection,
+    clock,
+    take: (budgetBytes) => (session.over === undefined ? session.take(budgetBytes) : []),
+    receive: (frames) => session.receive(frames),
+    ended: close,
+  });
   session.hello(options.gatewayId, options.version);
-  void receive(client.engage(outgoing(session, bell)), session).then(
-    () => close(new Error("the runner ended the session")),
-    close,
-  );
+  const client = runnerClient(connection, options.address);
   const cancelTimer = clock.after(dialTimeoutMs, () => close(new Error(`no answer in ${dialTimeoutMs} ms`)));
   const hello = await greeted.promise.finally(cancelTimer);
   keepAlive(connection, options.ping, clock, close);
@@ -141,25 +141,10 @@ export function runnerClient(connection: http2.ClientHttp2Session, address: stri
     acceptCompression: [],
     sendCompression: null,
     compressMinBytes: 1_024,
-    readMaxBytes: 64 * 1024 * 1024,
-    writeMaxBytes: 64 * 1024 * 1024,
+    readMaxBytes: LARGEST_MESSAGE_BYTES,
+    writeMaxBytes: LARGEST_MESSAGE_BYTES,
   });
   return createClient(RunnerService, transport);
-}
-
-async function* outgoing(session: GatewaySession, bell: Bell): AsyncGenerator<EngageRequest> {
-  while (session.over === undefined) {
-    const frames = session.take(MESSAGE_BYTES);
-    if (frames.length > 0) yield toRequest(frames);
-    else if (session.idle) await bell.heard();
-  }
-}
-
-async function receive(
-  responses: ReturnType<Client<typeof RunnerService>["engage"]>,
-  session: GatewaySession,
-): Promise<void> {
-  for await (const message of responses) session.receive(fromResponse(message));
 }
 
 function unreachable(address: string, reason: unknown): CallError {

@@ -14,6 +14,7 @@ import {
   type SessionHoldings,
 } from "../../core/session/frames.ts";
 import { Outbox } from "../../core/session/outbox.ts";
+import { ProtocolError } from "../../core/session/protocol-error.ts";
 import { DEFAULT_WINDOWS, ReceiveWindows, type WindowLimits } from "../../core/session/receive-windows.ts";
 
 /** What becomes of one offered call. `refused` or `finish` is the last that is told. */
@@ -53,11 +54,6 @@ interface OpenCall {
   /** The `start` frame, once the runner accepted a call that was pending. */
   start: GatewayFrame | undefined;
   containerId: string;
-}
-
-/** The runner sent what the protocol does not allow; the session cannot go on. */
-export class ProtocolError extends Error {
-  override readonly name = "ProtocolError";
 }
 
 const LAST_NUMBER = 0xffff_ffff;

@@ -1,8 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 
-import { CallError } from "../../core/call-error.ts";
 import type { Call, HeaderList } from "../../core/call.ts";
-import { isErrorCode, type ErrorCode } from "../../core/error-codes.ts";
 import type {
   Capacity,
   Finish,
@@ -13,10 +11,12 @@ import type {
   Timings,
 } from "../../core/session/frames.ts";
 import { NO_CAPACITY, NO_TIMINGS } from "../../core/session/frames.ts";
+import { ProtocolError } from "../../core/session/protocol-error.ts";
 import type { StatusCheck } from "../../core/status-check.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
+import { errorCode } from "./decode-frames.ts";
+import { wireRemainingMs } from "./encode-frames.ts";
 import type { RunnerStatus } from "./runnerpool.ts";
-import { ProtocolError } from "./session.ts";
 
 /** Our frames as the message that carries them. */
 export function toRequest(frames: readonly GatewayFrame[]): pb.EngageRequest {
@@ -114,8 +114,7 @@ function toCall(call: Call, remainingMs: number): pb.Call {
     maxCalls: call.maxCalls,
     minContainers: call.minContainers,
     maxContainers: call.maxContainers,
-    // 0 says that there is no deadline, so a call that has run out of time still says 1.
-    remainingMs: Number.isFinite(remainingMs) ? Math.min(Math.max(1, Math.ceil(remainingMs)), 0xffff_ffff) : 0,
+    remainingMs: wireRemainingMs(remainingMs),
     config: { ...call.config },
     annotations: Object.fromEntries(
       Object.entries(call.annotations).map(([key, value]) => [key, JSON.stringify(value)]),
@@ -203,9 +202,4 @@ function isolation(value: pb.Isolation): Isolation {
 
 function headers(list: readonly pb.Header[]): HeaderList {
   return list.map(({ name, value }) => [name, value]);
-}
-
-/** A newer runner may know codes that this gateway does not. */
-function errorCode(code: string): ErrorCode {
-  return isErrorCode(code) ? code : new CallError("runner_internal").code;
 }

@@ -1,7 +1,8 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
+import { LINGER_MS } from "../../core/connect/frame-pump.ts";
 import type { Log } from "../../core/log.ts";
-import type { GatewayFrame, RunnerFrame, RunnerHello } from "../../core/session/frames.ts";
+import { MESSAGE_BYTES, type GatewayFrame, type RunnerFrame, type RunnerHello } from "../../core/session/frames.ts";
 import type { LinkOptions, RunnerLink } from "../../gateway/runnerpool/runner-link.ts";
 import type { RunnerStatus } from "../../gateway/runnerpool/runnerpool.ts";
 import { GatewaySession } from "../../gateway/runnerpool/session.ts";
@@ -10,9 +11,6 @@ import { engageGateway, type EngagedGateway } from "../../runner/rpc/engage-gate
 import { fromRequest, toResponse } from "../../runner/rpc/wire.ts";
 import type { Runner } from "../../runner/runner.ts";
 import { Line } from "./line.ts";
-
-/** Bodies in one message, as the shipped connection has it. */
-const MESSAGE_BYTES = 128 * 1024;
 
 export interface LinkSite {
   readonly clock: Clock;
@@ -82,7 +80,10 @@ export class FleetLink implements RunnerLink {
       options.fault(error);
     };
     this.session = new GatewaySession({ wake: this.#up.wake, hello, capacity, draining, fault });
-    this.#engaged = engageGateway(runner, log, this.#down.wake);
+    this.#engaged = engageGateway(runner, log, {
+      wake: this.#down.wake,
+      linger: () => void clock.after(LINGER_MS, this.#down.wake),
+    });
     this.session.hello(gatewayId, version);
   }
 

@@ -2,7 +2,7 @@ import type { CallError } from "../../core/call-error.ts";
 import type { Call } from "../../core/call.ts";
 import { containerTask, slotKey } from "../../core/container-task.ts";
 import type { Finish, OfferedCall, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
-import type { OfferedCallHandler } from "../../runner/rpc/session.ts";
+import type { OfferedCallHandler } from "../../runner/rpc/call-port.ts";
 import type { Runner } from "../../runner/runner.ts";
 
 /** How an offered call went, as its gateway would hear it. */

@@ -3,7 +3,8 @@ import type { Finish, GatewayFrame, RunnerFrame } from "../../core/session/frame
 import type { OfferedCall } from "../../core/session/frames.ts";
 import type { WindowLimits } from "../../core/session/receive-windows.ts";
 import { GatewaySession, type OfferHandler } from "../../gateway/runnerpool/session.ts";
-import { RunnerSession, type CallPort, type OfferedCallHandler } from "../../runner/rpc/session.ts";
+import type { CallPort, OfferedCallHandler } from "../../runner/rpc/call-port.ts";
+import { RunnerSession } from "../../runner/rpc/session.ts";
 
 /** One call on the runner's side of a pair, with what it was told. */
 export interface RunnerSideCall {

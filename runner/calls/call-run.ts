@@ -6,7 +6,7 @@ import type { OfferedCall, Timings } from "../../core/session/frames.ts";
 import type { RunCall } from "../driver/driver.ts";
 import type { HotFunction, LaunchTimings } from "../hot/hot-function.ts";
 import type { FunctionLogs } from "../logs/function-logs.ts";
-import type { CallPort, OfferedCallHandler } from "../rpc/session.ts";
+import type { CallPort, OfferedCallHandler } from "../rpc/call-port.ts";
 import type { SlotTable } from "../slots/slot-table.ts";
 import type { Booking, Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
 import type { TaskCache } from "../slots/task-cache.ts";

@@ -1,6 +1,6 @@
 import type { CallError } from "../../core/call-error.ts";
 import type { Finish, OfferedCall, RefusalScope, ResponseHead } from "../../core/session/frames.ts";
-import type { CallPort, OfferedCallHandler } from "../rpc/session.ts";
+import type { CallPort, OfferedCallHandler } from "../rpc/call-port.ts";
 
 export interface Collected {
   readonly head: ResponseHead;

@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { HotCall, RunCall } from "../driver/driver.ts";
 import type { AnswerHandler, Exchange, FunctionRequest } from "../hot/function-client.ts";
 import type { HotFunction } from "../hot/hot-function.ts";
-import type { CallPort } from "../rpc/session.ts";
+import type { CallPort } from "../rpc/call-port.ts";
 import { explainBreak } from "./explain-break.ts";
 import { functionHeaders, responseHeaders } from "./function-headers.ts";
 

@@ -1,7 +1,8 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Log } from "../../core/log.ts";
 import type { Runner } from "../runner.ts";
-import { NOBODY, RunnerSession } from "./session.ts";
+import { NOBODY } from "./call-port.ts";
+import { RunnerSession, type RunnerSessionEvents } from "./session.ts";
 
 export interface EngagedGateway {
   readonly session: RunnerSession;
@@ -9,18 +10,18 @@ export interface EngagedGateway {
   leave(): void;
 }
 
-/**
- * This runner's end of a session with a gateway that has connected. `wake` is called when there is something to send;
- * once it `isRetired`, new calls are refused.
- */
+/** There is something to send: now, or in company if some comes within milliseconds. */
+export type SendSignals = Pick<RunnerSessionEvents, "wake" | "linger">;
+
+/** This runner's end of a session with a gateway that has connected. Once it `isRetired`, new calls are refused. */
 export function engageGateway(
   runner: Runner,
   log: Log,
-  wake: () => void,
+  signals: SendSignals,
   isRetired: () => boolean = () => false,
 ): EngagedGateway {
   const session = new RunnerSession({
-    wake,
+    ...signals,
     hello: (gatewayId, version) => log.info("Gateway connected", { gateway: gatewayId, version }),
     offer(offered, port) {
       if (!isRetired()) return runner.offer(offered, port);

@@ -17,6 +17,8 @@ export interface Retirement {
   watch(session: ServerHttp2Session): void;
   /** Retires every connection whose certificate none of these authorities vouches for. */
   keepOnly(bundle: string): void;
+  /** Whether this connection takes no new calls. */
+  isRetired(session: Http2Session | undefined): boolean;
   contextValues(this: void, request: IncomingMessage | Http2ServerRequest): ContextValues;
 }
 
@@ -41,6 +43,8 @@ export function createRetirement({ drainMs, clock, log }: RetirementOptions): Re
     session.once("close", cancel);
   };
 
+  const isRetired = (session: Http2Session | undefined) => session !== undefined && retired.has(session);
+
   return {
     watch(session) {
       // HTTP/2 hands out a stand-in for the socket, which knows all that only reads.
@@ -52,9 +56,10 @@ export function createRetirement({ drainMs, clock, log }: RetirementOptions): Re
         if (!session.destroyed && !retired.has(session) && !isVouchedFor(chain, bundle)) retire(session);
       }
     },
+    isRetired,
     contextValues(request) {
       const session = "stream" in request ? request.stream.session : undefined;
-      return createContextValues().set(retiredKey, () => session !== undefined && retired.has(session));
+      return createContextValues().set(retiredKey, () => isRetired(session));
     },
   };
 }

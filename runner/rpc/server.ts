@@ -9,8 +9,10 @@ import { keepAlive, type PingTimes } from "../../core/keep-alive.ts";
 import type { Log } from "../../core/log.ts";
 import { certificateChain } from "../../core/peer-certificate.ts";
 import { certificateNames, pkiSource, type PkiData, type PkiSource } from "../../core/pki.ts";
+import { LARGEST_MESSAGE_BYTES } from "../../core/session/frames.ts";
 import { refusalPhrase } from "../../core/tls-refusal.ts";
 import type { Runner } from "../runner.ts";
+import { isPlainEngage, serveEngage } from "./engage-stream.ts";
 import { createRetirement } from "./retirement.ts";
 import { runnerRoutes } from "./service.ts";
 
@@ -36,8 +38,6 @@ export interface RunnerServer extends AsyncDisposable {
 
 // Node's window of 64 KiB gives 5.9 MB/s at 10 ms of round trip, this one 231.
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** More than any message of a session has: a batch of at most 128 KiB and one frame more. */
-const LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const CLOSE_WITHIN_MS = 1_000;
 const PING: PingTimes = { everyMs: 10_000, timeoutMs: 5_000 };
@@ -47,6 +47,11 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
   const { runner, host, port, log, ping = PING, clock = systemClock } = options;
   const pki = pkiSource(options.pki);
   const retirement = createRetirement({ drainMs: options.drainMs ?? 30_000, clock, log });
+  const connect = connectNodeAdapter({
+    routes: runnerRoutes(runner, log),
+    readMaxBytes: LARGEST_MESSAGE_BYTES,
+    contextValues: retirement.contextValues,
+  });
   const server = http2.createSecureServer(
     {
       ...secureContext(pki.current),
@@ -55,11 +60,11 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       settings: { initialWindowSize: WINDOW_BYTES },
     },
-    connectNodeAdapter({
-      routes: runnerRoutes(runner, log),
-      readMaxBytes: LARGEST_MESSAGE_BYTES,
-      contextValues: retirement.contextValues,
-    }),
+    (request, response) => {
+      const { stream } = request;
+      if (!isPlainEngage(request.method, request.headers)) return connect(request, response);
+      serveEngage(stream, { runner, clock, log, isRetired: () => retirement.isRetired(stream.session) });
+    },
   );
   const sessions = new Set<http2.ServerHttp2Session>();
   const sockets = new Set<Socket>();

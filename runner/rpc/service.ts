@@ -2,18 +2,17 @@ import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@co
 
 import { Bell } from "../../core/bell.ts";
 import type { Log } from "../../core/log.ts";
+import { MESSAGE_BYTES } from "../../core/session/frames.ts";
+import { ProtocolError } from "../../core/session/protocol-error.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import type { Runner } from "../runner.ts";
 import { engageGateway } from "./engage-gateway.ts";
 import { invokeOnce } from "./invoke.ts";
 import { retiredKey } from "./retirement.ts";
-import { ProtocolError, type RunnerSession } from "./session.ts";
+import type { RunnerSession } from "./session.ts";
 import { runnerStatus } from "./status.ts";
 import { streamLogs } from "./stream-logs.ts";
 import { fromRequest, toResponse } from "./wire.ts";
-
-/** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
-const MESSAGE_BYTES = 128 * 1024;
 
 /** The runner's Connect routes. */
 export function runnerRoutes(runner: Runner, log: Log): (router: ConnectRouter) => void {
@@ -34,7 +33,7 @@ async function* engage(
 ): AsyncGenerator<pb.EngageResponse> {
   const bell = new Bell();
   let failure: unknown;
-  const { session, leave } = engageGateway(runner, log, () => bell.ring(), context.values.get(retiredKey));
+  const { session, leave } = engageGateway(runner, log, { wake: () => bell.ring() }, context.values.get(retiredKey));
   const close = () => session.lost();
   context.signal.addEventListener("abort", close, { once: true });
   const reading = read(requests, session).catch((error: unknown) => {

@@ -1,64 +1,26 @@
-import type { CallError } from "../../core/call-error.ts";
-import type { ErrorCode } from "../../core/error-codes.ts";
 import type {
   CallNumber,
   Capacity,
-  Finish,
   GatewayFrame,
   OfferedCall,
-  RefusalScope,
-  ResponseHead,
   RunnerFrame,
   RunnerHello,
   SessionHoldings,
 } from "../../core/session/frames.ts";
 import { OFFER_BODY_BYTES } from "../../core/session/frames.ts";
 import { Outbox } from "../../core/session/outbox.ts";
+import { ProtocolError } from "../../core/session/protocol-error.ts";
 import { DEFAULT_WINDOWS, ReceiveWindows, type WindowLimits } from "../../core/session/receive-windows.ts";
-
-/** What the runner hears of a call it was offered. Nothing more comes after `cancel`. */
-export interface OfferedCallHandler {
-  /** The gateway lets a call run that was pending. */
-  start(): void;
-  data(bytes: Uint8Array, end: boolean): void;
-  /** All that was written of the response is on its way. */
-  drained(): void;
-  /** The gateway no longer wants the call, or is gone. It still wants to hear the end. */
-  cancel(code: ErrorCode): void;
-}
-
-/** What the runner says of a call. The last is `refuse` or `finish`; after it nothing is sent. */
-export interface CallPort {
-  refuse(reason: CallError, scope: RefusalScope): void;
-  pending(phase: string): void;
-  /** The call has a container: it runs now, or at `start` if it was pending. */
-  accept(containerId: string): void;
-  head(head: ResponseHead): void;
-  /** False: write no more until `drained`. */
-  write(bytes: Uint8Array): boolean;
-  /** The request bytes have left memory. */
-  consumed(bytes: number): void;
-  finish(finish: Finish): void;
-}
+import type { CallPort, OfferedCallHandler } from "./call-port.ts";
+import { OpenCall, type SessionState } from "./open-call.ts";
 
 export interface RunnerSessionEvents {
   /** There is something to take. */
   wake(): void;
+  /** There is something to take that may wait some milliseconds for company; as `wake`, unless told. */
+  linger?(): void;
   hello(gatewayId: string, version: string): void;
   offer(offered: OfferedCall, port: CallPort): OfferedCallHandler;
-}
-
-/** The gateway sent what the protocol does not allow; the session cannot go on. */
-export class ProtocolError extends Error {
-  override readonly name = "ProtocolError";
-}
-
-interface OpenCall {
-  handler: OfferedCallHandler;
-  /** The request body has not ended. */
-  receiving: boolean;
-  phase: "offered" | "pending" | "waiting" | "running";
-  cancelled: boolean;
 }
 
 /** The runner's end of a session: hands offers to the runner and its answers to the gateway. No I/O and no timer. */
@@ -67,6 +29,7 @@ export class RunnerSession {
   readonly #calls = new Map<CallNumber, OpenCall>();
   readonly #outbox: Outbox<RunnerFrame>;
   readonly #windows: ReceiveWindows;
+  readonly #state: SessionState;
   #capacity: RunnerFrame | undefined;
   #lastNumber = 0;
   #greeted = false;
@@ -74,8 +37,10 @@ export class RunnerSession {
 
   constructor(events: RunnerSessionEvents, limits: WindowLimits = DEFAULT_WINDOWS) {
     this.#events = events;
-    this.#outbox = new Outbox<RunnerFrame>(events.wake, (call) => this.#calls.get(call)?.handler.drained());
+    const drained = (call: CallNumber) => this.#calls.get(call)?.handler.drained();
+    this.#outbox = new Outbox<RunnerFrame>(events.wake, drained, events.linger ?? events.wake);
     this.#windows = new ReceiveWindows(limits, (call, bytes) => this.#outbox.control({ type: "credit", call, bytes }));
+    this.#state = { calls: this.#calls, outbox: this.#outbox, windows: this.#windows };
   }
 
   hello(hello: RunnerHello): void {
@@ -131,7 +96,7 @@ export class RunnerSession {
     if (this.#over) return;
     this.#over = true;
     const open = [...this.#calls.values()];
-    for (const call of this.#calls.keys()) this.#release(call);
+    for (const call of open) call.release();
     for (const call of open) if (!call.cancelled) call.handler.cancel("runner_lost");
     this.#events.wake();
   }
@@ -150,9 +115,9 @@ export class RunnerSession {
     this.#lastNumber = call;
     this.#outbox.open(call, offered.responseCredit);
     // The handler may answer at once, so the call must be open before it is told.
-    const open: OpenCall = { handler: NOBODY, receiving: !offered.end, phase: "offered", cancelled: false };
+    const open = new OpenCall(call, offered, this.#state);
     this.#calls.set(call, open);
-    open.handler = this.#events.offer(offered, this.#port(call));
+    open.handler = this.#events.offer(offered, open);
   }
 
   #ofCall(frame: Exclude<GatewayFrame, { type: "hello" | "offer" }>): void {
@@ -186,48 +151,4 @@ export class RunnerSession {
     open.receiving = !end;
     open.handler.data(bytes, end);
   }
-
-  #port(call: CallNumber): CallPort {
-    const open = () => this.#calls.get(call);
-    const control = (frame: RunnerFrame) => {
-      if (open() !== undefined) this.#outbox.control(frame);
-    };
-    return {
-      refuse: (reason, scope) => {
-        control({ type: "refused", call, code: reason.code, message: reason.message, scope });
-        this.#release(call);
-      },
-      pending: (phase) => {
-        const one = open();
-        if (one !== undefined) one.phase = "pending";
-        control({ type: "pending", call, phase });
-      },
-      accept: (containerId) => {
-        const one = open();
-        if (one === undefined) return;
-        one.phase = one.phase === "pending" ? "waiting" : "running";
-        control({ type: "accepted", call, containerId });
-        if (one.receiving) control({ type: "credit", call, bytes: this.#windows.open(call) });
-      },
-      head: (head) => control({ type: "head", call, head }),
-      write: (bytes) => this.#outbox.write(call, bytes),
-      consumed: (bytes) => this.#windows.consumed(call, bytes),
-      finish: (finish) => {
-        if (open() === undefined) return;
-        this.#windows.close(call);
-        this.#calls.delete(call);
-        // A failure need not wait for the client to read what came before it.
-        if (!finish.ok) this.#outbox.cut(call);
-        this.#outbox.end(call, { type: "finished", call, finish });
-      },
-    };
-  }
-
-  #release(call: CallNumber): void {
-    this.#calls.delete(call);
-    this.#outbox.close(call);
-    this.#windows.close(call);
-  }
 }
-
-export const NOBODY: OfferedCallHandler = { start() {}, data() {}, drained() {}, cancel() {} };

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 
-import type { Call, CallId, HeaderList, JsonValue } from "../../core/call.ts";
+import type { Call, CallId, HeaderList } from "../../core/call.ts";
 import { isErrorCode } from "../../core/error-codes.ts";
 import { DEFAULTS } from "../../core/function-spec.ts";
 import type {
@@ -13,8 +13,9 @@ import type {
   RunnerHello,
   Timings,
 } from "../../core/session/frames.ts";
+import { ProtocolError } from "../../core/session/protocol-error.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
-import { ProtocolError } from "./session.ts";
+import { annotation } from "./annotation.ts";
 
 /** Our frames as the message that carries them. */
 export function toResponse(frames: readonly RunnerFrame[]): pb.EngageResponse {
@@ -47,7 +48,7 @@ export function fromCall(call: pb.Call): Call {
     minContainers: call.minContainers,
     maxContainers: call.maxContainers,
     config: call.config,
-    annotations: Object.fromEntries(Object.entries(call.annotations).map(([key, text]) => [key, json(key, text)])),
+    annotations: Object.fromEntries(Object.entries(call.annotations).map(([key, text]) => [key, annotation(text)])),
     syslogUrl: call.syslogUrl,
     networkDisabled: call.networkDisabled,
     onCancel: call.onCancel === pb.OnCancel.FINISH ? "finish" : "kill",
@@ -173,14 +174,6 @@ function fromFrame({ call, frame }: pb.GatewayFrame): GatewayFrame {
 function fromOffer({ call, body, end, responseCredit, affinityKey }: pb.Offer): OfferedCall {
   if (call === undefined) throw new ProtocolError("Gateway sent an offer without its call");
   return { call: fromCall(call), remainingMs: remainingMs(call), body, end, responseCredit, affinityKey };
-}
-
-function json(key: string, text: string): JsonValue {
-  try {
-    return JSON.parse(text) as JsonValue;
-  } catch (cause) {
-    throw new ProtocolError(`Gateway sent annotation "${key}" that is not JSON`, { cause });
-  }
 }
 
 function micros(ms: number): bigint {

@@ -24,7 +24,12 @@ export const runAfterCancel: PlantedFaults = {
 /** A runner accepts a call twice: it has taken two containers for it. */
 export const doubleAccept: PlantedFaults = {
   wrapPort: (port) => ({
-    ...port,
+    refuse: (reason, scope) => port.refuse(reason, scope),
+    pending: (phase) => port.pending(phase),
+    head: (head) => port.head(head),
+    write: (bytes) => port.write(bytes),
+    consumed: (bytes) => port.consumed(bytes),
+    finish: (finish) => port.finish(finish),
     accept(containerId) {
       port.accept(containerId);
       port.accept("another");

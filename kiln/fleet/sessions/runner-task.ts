@@ -1,6 +1,6 @@
 import { CallError } from "../../../core/call-error.ts";
 import { NO_TIMINGS, type Finish, type OfferedCall } from "../../../core/session/frames.ts";
-import type { CallPort, OfferedCallHandler } from "../../../runner/rpc/session.ts";
+import type { CallPort, OfferedCallHandler } from "../../../runner/rpc/call-port.ts";
 import { promised } from "../broken-promise.ts";
 import type { Chance } from "../chance.ts";
 import { Body } from "./body.ts";

@@ -1,6 +1,6 @@
 import { newCallId } from "../../../core/call.ts";
 import type { OfferedCall } from "../../../core/session/frames.ts";
-import type { CallPort, OfferedCallHandler } from "../../../runner/rpc/session.ts";
+import type { CallPort, OfferedCallHandler } from "../../../runner/rpc/call-port.ts";
 import { callFor } from "../../testing/call-for.ts";
 import { promised } from "../broken-promise.ts";
 import { chance, type Chance } from "../chance.ts";

@@ -2,7 +2,8 @@ import { CallError } from "../../../core/call-error.ts";
 import { NO_CAPACITY, type GatewayFrame, type OfferedCall, type RunnerFrame } from "../../../core/session/frames.ts";
 import type { WindowLimits } from "../../../core/session/receive-windows.ts";
 import { GatewaySession } from "../../../gateway/runnerpool/session.ts";
-import { RunnerSession, type CallPort, type OfferedCallHandler } from "../../../runner/rpc/session.ts";
+import type { CallPort, OfferedCallHandler } from "../../../runner/rpc/call-port.ts";
+import { RunnerSession } from "../../../runner/rpc/session.ts";
 import { promised } from "../broken-promise.ts";
 
 export interface WireOptions {

@@ -1,0 +1,75 @@
+import type { Writable } from "node:stream";
+import { setImmediate } from "node:timers";
+
+import type { Clock } from "../clock.ts";
+import { ProtobufWriter } from "../protobuf/writer.ts";
+import { MESSAGE_BYTES } from "../session/frames.ts";
+import { ENVELOPE_HEAD_BYTES, sealEnvelope } from "./envelopes.ts";
+
+export interface FrameSource<Frame> {
+  /** The next frames, of about so many bytes; none if there is nothing to send. */
+  take(budgetBytes: number): readonly Frame[];
+  encode(writer: ProtobufWriter, frames: readonly Frame[]): void;
+}
+
+/** How long a frame that is in no hurry waits for another to go with. */
+export const LINGER_MS = 10;
+
+/**
+ * Writes a session's frames to its stream: all of a turn of the event loop in one message, and none while the
+ * connection pushes back.
+ */
+export class FramePump<Frame> {
+  readonly #stream: Writable;
+  readonly #source: FrameSource<Frame>;
+  readonly #clock: Clock;
+  readonly #writer = new ProtobufWriter();
+  #scheduled = false;
+  #blocked = false;
+  #stopped = false;
+  #cancelLinger: (() => void) | undefined;
+
+  constructor(stream: Writable, source: FrameSource<Frame>, clock: Clock) {
+    this.#stream = stream;
+    this.#source = source;
+    this.#clock = clock;
+    stream.on("drain", () => {
+      this.#blocked = false;
+      this.#flush();
+    });
+  }
+
+  /** There is something to send. */
+  wake(): void {
+    if (this.#scheduled || this.#blocked || this.#stopped) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  /** There is something to send that may wait a little for company. */
+  linger(): void {
+    if (this.#stopped) return;
+    this.#cancelLinger ??= this.#clock.after(LINGER_MS, () => {
+      this.#cancelLinger = undefined;
+      this.wake();
+    });
+  }
+
+  /** Takes no more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelLinger?.();
+  }
+
+  #flush(): void {
+    while (!this.#blocked && !this.#stopped) {
+      const frames = this.#source.take(MESSAGE_BYTES);
+      if (frames.length === 0) return;
+      this.#source.encode(this.#writer, frames);
+      this.#blocked = !this.#stream.write(sealEnvelope(this.#writer.finish(ENVELOPE_HEAD_BYTES), 0));
+    }
+  }
+}

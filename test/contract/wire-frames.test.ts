@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+
+import { MalformedMessage, ProtobufReader } from "../../core/protobuf/reader.ts";
+import { ProtobufWriter } from "../../core/protobuf/writer.ts";
+import { NO_TIMINGS, type GatewayFrame, type RunnerFrame } from "../../core/session/frames.ts";
+import { ProtocolError } from "../../core/session/protocol-error.ts";
+import { decodeFrames as decodeRunnerFrames } from "../../gateway/runnerpool/decode-frames.ts";
+import { encodeFrames as encodeGatewayFrames } from "../../gateway/runnerpool/encode-frames.ts";
+import { fromResponse, toRequest } from "../../gateway/runnerpool/wire.ts";
+import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
+import { callFor } from "../../kiln/testing/call-for.ts";
+import { decodeFrames as decodeGatewayFrames } from "../../runner/rpc/decode-frames.ts";
+import { encodeFrames as encodeRunnerFrames } from "../../runner/rpc/encode-frames.ts";
+import { fromRequest, toResponse } from "../../runner/rpc/wire.ts";
+
+const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => i % 251);
+const LONG = "long ".repeat(4_000);
+// Around every length at which a nested length takes another byte, and every way in which text is written.
+const TEXTS = [
+  "",
+  "a",
+  "x".repeat(24),
+  "x".repeat(25),
+  "x".repeat(127),
+  "x".repeat(128),
+  "grüße",
+  "日本".repeat(9),
+  "\u{1f680}",
+  LONG,
+];
+const LENGTHS = [0, 1, 100, 127, 128, 129, 16_383, 16_384, 65_536];
+
+const capacity = {
+  freeMemoryMiB: 512,
+  freeCpuMillis: 0,
+  totalMemoryMiB: 4_096,
+  totalCpuMillis: 2_000,
+  idle: { ["k".repeat(64)]: 3, none: 0 },
+  spareSlots: { busy: 63 },
+  starting: 1,
+  waiting: 2,
+  running: 64,
+};
+const timings = { waitMs: 0.123, pullMs: 0, startMs: 3, initMs: 1_234.567, runMs: 5_000_000_000 };
+const full = callFor("fn", {
+  type: "detached",
+  config: { A: "1", EMPTY: "", "": "unnamed" },
+  annotations: { plan: "gold", nested: { list: [1, null, true] } },
+  syslogUrl: "tcp://logs:514",
+  networkDisabled: true,
+  onCancel: "finish",
+  cpuMillis: 250,
+  tmpfsMiB: 64,
+  headers: [
+    ["Accept", "*/*"],
+    ["X-Empty", ""],
+    ["accept", "text/plain"],
+  ],
+  extensions: { "cpu-shares": "1024" },
+  callExtensions: { trace: "on" },
+  registryToken: "secret",
+  concurrency: 64,
+  minContainers: 1,
+  maxContainers: 300,
+  maxCalls: 70_000,
+});
+
+const GATEWAY_FRAMES: readonly GatewayFrame[] = [
+  { type: "hello", gatewayId: "gateway-1", version: "0.1.0" },
+  { type: "hello", gatewayId: "", version: "" },
+  offered(1, full, 1_000.2, bytes(200)),
+  offered(2, callFor("fn"), Infinity, bytes(0)),
+  offered(3, callFor("fn"), -5, bytes(65_536)),
+  ...TEXTS.map((text, i) =>
+    offered(4 + i, callFor("fn", { url: `http://h/${text}`, headers: [[`x-${i}`, text]] }), 1, bytes(10)),
+  ),
+  { type: "start", call: 0xffff_ffff },
+  ...LENGTHS.map((length): GatewayFrame => ({ type: "data", call: 300, bytes: bytes(length), end: length % 2 === 1 })),
+  { type: "credit", call: 5, bytes: 262_144 },
+  { type: "credit", call: 5, bytes: 0 },
+  { type: "cancel", call: 6, code: "client_cancel" },
+];
+
+const RUNNER_FRAMES: readonly RunnerFrame[] = [
+  { type: "hello", hello: { runnerId: "r", bootId: "b", version: "0.1.0", isolation: "container", capacity } },
+  {
+    type: "hello",
+    hello: { runnerId: "", bootId: "", version: "", isolation: "none", capacity: { ...capacity, idle: {} } },
+  },
+  { type: "refused", call: 1, code: "server_busy", message: LONG, scope: "this_runner" },
+  { type: "refused", call: 1, code: "invalid_call", message: "", scope: "any_runner" },
+  { type: "pending", call: 2, phase: "start" },
+  ...TEXTS.map((containerId): RunnerFrame => ({ type: "accepted", call: 3, containerId })),
+  ...TEXTS.map((text): RunnerFrame => ({
+    type: "head",
+    call: 4,
+    head: {
+      status: 200,
+      headers: [
+        ["Content-Type", text],
+        ["", "x"],
+      ],
+    },
+  })),
+  ...LENGTHS.map((length): RunnerFrame => ({ type: "data", call: 128, bytes: bytes(length), end: false })),
+  { type: "credit", call: 5, bytes: 4_294_967_295 },
+  { type: "finished", call: 6, finish: { ok: true, timings } },
+  { type: "finished", call: 6, finish: { ok: true, timings: NO_TIMINGS } },
+  {
+    type: "finished",
+    call: 7,
+    finish: { ok: false, timings, code: "function_failed", message: "no", status: undefined, stderrTail: LONG },
+  },
+  {
+    type: "finished",
+    call: 7,
+    finish: { ok: false, timings, code: "call_timeout", message: "", status: 500, stderrTail: "" },
+  },
+  { type: "capacity", capacity },
+  { type: "draining" },
+];
+
+function offered(call: number, asked: ReturnType<typeof callFor>, remainingMs: number, body: Uint8Array): GatewayFrame {
+  const end = body.length % 2 === 0;
+  return {
+    type: "offer",
+    call,
+    offer: { call: asked, remainingMs, body, end, responseCredit: 262_144, affinityKey: "f".repeat(64) },
+  };
+}
+
+function written<F>(
+  encode: (writer: ProtobufWriter, frames: readonly F[]) => void,
+  frames: readonly F[],
+  writer = new ProtobufWriter(),
+): Buffer {
+  encode(writer, frames);
+  return writer.finish(0);
+}
+
+function sameBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
+  assert.ok(
+    Buffer.compare(actual, expected) === 0,
+    `${what}: ${Buffer.from(actual).toString("hex", 0, 60)} is not ${Buffer.from(expected).toString("hex", 0, 60)}`,
+  );
+}
+
+describe("frames on the wire, by hand and by the generated code", () => {
+  it("are the same bytes of a gateway", () => {
+    for (const frame of GATEWAY_FRAMES) {
+      sameBytes(
+        written(encodeGatewayFrames, [frame]),
+        toBinary(pb.EngageRequestSchema, toRequest([frame])),
+        frame.type,
+      );
+    }
+    const writer = new ProtobufWriter();
+    const all = toBinary(pb.EngageRequestSchema, toRequest(GATEWAY_FRAMES));
+    sameBytes(written(encodeGatewayFrames, GATEWAY_FRAMES, writer), all, "all in one message");
+    sameBytes(written(encodeGatewayFrames, GATEWAY_FRAMES, writer), all, "again with the same writer");
+  });
+
+  it("are the same bytes of a runner", () => {
+    for (const frame of RUNNER_FRAMES) {
+      sameBytes(
+        written(encodeRunnerFrames, [frame]),
+        toBinary(pb.EngageResponseSchema, toResponse([frame])),
+        frame.type,
+      );
+    }
+    sameBytes(
+      written(encodeRunnerFrames, RUNNER_FRAMES),
+      toBinary(pb.EngageResponseSchema, toResponse(RUNNER_FRAMES)),
+      "all",
+    );
+  });
+
+  it("are read alike from a gateway", () => {
+    for (const frame of GATEWAY_FRAMES) {
+      const message = toBinary(pb.EngageRequestSchema, toRequest([frame]));
+      const read = decodeGatewayFrames(new ProtobufReader(message));
+      assert.deepEqual(plain(read), plain(fromRequest(fromBinary(pb.EngageRequestSchema, message))));
+    }
+  });
+
+  it("are read alike from a runner", () => {
+    for (const frame of RUNNER_FRAMES) {
+      const message = toBinary(pb.EngageResponseSchema, toResponse([frame]));
+      const read = decodeRunnerFrames(new ProtobufReader(message));
+      assert.deepEqual(plain(read), plain(fromResponse(fromBinary(pb.EngageResponseSchema, message))));
+    }
+  });
+
+  it("may have fields that a newer peer adds, and their fields in any order", () => {
+    const head = new BinaryWriter().tag(99, WireType.LengthDelimited).string("new").tag(1, WireType.Varint).uint32(200);
+    const frame = new BinaryWriter()
+      .tag(6, WireType.LengthDelimited)
+      .bytes(head.tag(98, WireType.Bit64).fixed64(1n).tag(97, WireType.Bit32).fixed32(1).finish())
+      .tag(1, WireType.Varint)
+      .uint32(7);
+    const message = new BinaryWriter()
+      .tag(50, WireType.Varint)
+      .uint64(2n ** 60n)
+      .tag(1, WireType.LengthDelimited)
+      .bytes(frame.finish())
+      .finish();
+
+    const read = decodeRunnerFrames(new ProtobufReader(message));
+
+    assert.deepEqual(read, [{ type: "head", call: 7, head: { status: 200, headers: [] } }]);
+    assert.deepEqual(read, fromResponse(fromBinary(pb.EngageResponseSchema, message)));
+  });
+
+  it("of a kind that nobody knows end the session, on either side", () => {
+    const unknown = new BinaryWriter()
+      .tag(1, WireType.Varint)
+      .uint32(7)
+      .tag(60, WireType.LengthDelimited)
+      .string("x")
+      .finish();
+    const message = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(unknown).finish();
+
+    assert.throws(() => decodeRunnerFrames(new ProtobufReader(message)), ProtocolError);
+    assert.throws(() => decodeGatewayFrames(new ProtobufReader(message)), ProtocolError);
+  });
+
+  it("are refused where they are cut short or are no protobuf, at whatever byte", () => {
+    const message = Buffer.from(toBinary(pb.EngageRequestSchema, toRequest(GATEWAY_FRAMES.slice(0, 4))));
+    let refused = 0;
+    for (let length = 1; length < message.length; length++) {
+      try {
+        decodeGatewayFrames(new ProtobufReader(message.subarray(0, length)));
+      } catch (error) {
+        assert.ok(error instanceof MalformedMessage || error instanceof ProtocolError, String(error));
+        refused += 1;
+      }
+    }
+    // A message may end between two frames, and nowhere else.
+    assert.equal(refused, message.length - 1 - 3);
+    const notUtf8 = new BinaryWriter()
+      .tag(1, WireType.LengthDelimited)
+      .bytes(Uint8Array.of(0x12, 3, 0x0a, 1, 0xff))
+      .finish();
+    assert.throws(() => decodeGatewayFrames(new ProtobufReader(notUtf8)), MalformedMessage);
+    assert.throws(() => fromBinary(pb.EngageRequestSchema, notUtf8));
+  });
+});
+
+/** Without the difference between a Buffer and a Uint8Array. */
+function plain(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_key, item: unknown) =>
+      item === Infinity
+        ? "Infinity"
+        : item instanceof Uint8Array
+          ? Buffer.from(item).toString("hex")
+          : isBufferJson(item)
+            ? Buffer.from(item.data).toString("hex")
+            : item,
+    ),
+  );
+}
+
+function isBufferJson(item: unknown): item is { readonly data: readonly number[] } {
+  return typeof item === "object" && item !== null && "type" in item && item.type === "Buffer";
+}
