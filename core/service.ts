@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { parseArgs } from "node:util";
 
 import {
@@ -9,6 +10,7 @@ import {
   type Settings,
 } from "./config.ts";
 import { createLog, type Log, type LogLevel } from "./log.ts";
+import { stopOnSignals } from "./stop-requests.ts";
 
 /** A program that serves until it is told to stop. */
 export interface Service<Table extends SettingTable, Option extends string> {
@@ -52,15 +54,8 @@ export async function runService<Table extends SettingTable & LogTable, Option e
   program: NodeJS.Process,
   env: Environment,
 ): Promise<void> {
-  const stopped = Promise.withResolvers<void>();
-  let hurry: () => void = () => {};
-  let asked = 0;
-  const stop = () => {
-    stopped.resolve();
-    if (++asked > 1) hurry();
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) program.on(signal, stop);
-  program.on("disconnect", stop);
+  // Never disposed: until the very end a signal asks for what is under way already.
+  const { asked, hurried } = stopOnSignals(program);
   // A closed terminal, or a reader that left, must not end the process before it has cleaned up.
   program.stdout.on("error", () => {});
   program.stderr.on("error", () => {});
@@ -74,10 +69,11 @@ export async function runService<Table extends SettingTable & LogTable, Option e
     program.on("unhandledRejection", (reason) => log.error("Unhandled rejection, please report it", { reason }));
 
     const running = await service.start({ settings, options, log });
-    hurry = () => running.hurry?.();
+    hurried.addEventListener("abort", () => running.hurry?.(), { once: true });
     program.stdout.write(`${JSON.stringify({ ready: true, address: running.address, admin: running.admin })}\n`);
-    await stopped.promise;
+    if (!asked.aborted) await once(asked, "abort");
     log.info("Stopping");
+    if (hurried.aborted) running.hurry?.();
     await running[Symbol.asyncDispose]();
     log.info("Stopped");
     program.exitCode = running.exitCode?.() ?? 0;

@@ -36,8 +36,8 @@ const READY_MS = 60_000;
 /** What a child that is told to hurry still gets for removing its containers. */
 const HURRIED_MS = 5_000;
 
-/** Two signals of one kind that come at once are one. */
-const BETWEEN_SIGNALS_MS = 100;
+/** Two that come within 300 ms are one request. */
+const BETWEEN_SIGNALS_MS = 400;
 
 /**
  * Starts a child and waits until it is ready. It has a process group of its own, so that a Ctrl-C reaches it
@@ -126,9 +126,10 @@ async function endChild(
 ): Promise<boolean> {
   if (gone.aborted) return true;
   child.kill("SIGTERM");
-  if (hurried.aborted) await pause(systemClock, BETWEEN_SIGNALS_MS, gone);
-  else await pause(systemClock, graceMs, AbortSignal.any([gone, hurried]));
+  const askedAt = systemClock.now();
+  await pause(systemClock, graceMs, AbortSignal.any([gone, hurried]));
   if (!gone.aborted && hurried.aborted) {
+    await pause(systemClock, askedAt + BETWEEN_SIGNALS_MS - systemClock.now(), gone);
     // The second one tells it not to wait for its calls.
     child.kill("SIGTERM");
     await pause(systemClock, HURRIED_MS, gone);

@@ -2,11 +2,11 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 
 import { nearestName } from "../core/nearest-name.ts";
+import { stopOnSignals } from "../core/stop-requests.ts";
 import { certs, certsUsage } from "./certs.ts";
 import { messageOf } from "./child.ts";
 import { readStartArgs, startUsage } from "./start-args.ts";
 import { start } from "./start.ts";
-import { stopOnSignals } from "./stop-requests.ts";
 
 const USAGES: Readonly<Record<string, string>> = { start: startUsage, certs: certsUsage };
 

@@ -1,6 +1,7 @@
 import { join, relative } from "node:path";
 
 import type { Environment } from "../core/config.ts";
+import type { StopRequests } from "../core/stop-requests.ts";
 import { buildExampleImages } from "../examples/functions/build.ts";
 import { GATEWAY_SETTINGS } from "../gateway/settings.ts";
 import { RUNNER_SETTINGS } from "../runner/settings.ts";
@@ -11,7 +12,6 @@ import { type DevPki, ensureDevPki } from "./dev-pki.ts";
 import { installationId } from "./installation-id.ts";
 import type { StartArgs } from "./start-args.ts";
 import { gatewayEnv, runnerEnv, startWarnings } from "./start-env.ts";
-import type { StopRequests } from "./stop-requests.ts";
 import { supervise } from "./supervisor.ts";
 
 /** Where this Kiln lies. */

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 
+import type { StopRequests } from "../core/stop-requests.ts";
 import { type Child, type ChildPlan, messageOf, startChild } from "./child.ts";
 import type { Write } from "./command.ts";
-import type { StopRequests } from "./stop-requests.ts";
 
 export interface SupervisorOptions {
   /** In the order to start; each may need the addresses of those before it. They end in the opposite order. */

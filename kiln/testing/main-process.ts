@@ -14,6 +14,10 @@ export interface MainProcess extends AsyncDisposable {
   readonly address: string;
   /** Everything it wrote. */
   output(): string;
+  /** Asks it to end, and resolves with its exit code. */
+  stop(): Promise<number | null>;
+  /** Where its sockets are, if it is a runner. */
+  readonly directory: string;
   /** Ends it as a power cut would, and resolves when it is gone. */
   kill(): Promise<void>;
 }
@@ -71,6 +75,11 @@ async function mainProcess(role: "gateway" | "runner", options: MainProcessOptio
   child.stdout.on("data", read);
   child.stderr.on("data", read);
   const gone = once(child, "close");
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await gone;
+    return child.exitCode;
+  };
   const kill = async () => {
     child.kill("SIGKILL");
     await gone;
@@ -81,7 +90,7 @@ async function mainProcess(role: "gateway" | "runner", options: MainProcessOptio
   };
   try {
     const address = await readyAddress(role, child, () => output);
-    return { process: child, address, output: () => output, kill, [Symbol.asyncDispose]: dispose };
+    return { process: child, address, directory, output: () => output, stop, kill, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;

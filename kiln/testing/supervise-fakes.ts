@@ -1,7 +1,7 @@
 import { join } from "node:path";
 
+import { stopOnSignals } from "../../core/stop-requests.ts";
 import type { Child, ChildPlan } from "../child.ts";
-import { stopOnSignals } from "../stop-requests.ts";
 import { supervise } from "../supervisor.ts";
 
 /** Supervises fake processes until a signal comes: `supervise-fakes.ts NAME,MANNER... NAME,MANNER...`. */

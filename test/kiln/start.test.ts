@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
+import { stopOnSignals } from "../../core/stop-requests.ts";
 import { chooseDriver } from "../../kiln/choose-driver.ts";
 import { installationId } from "../../kiln/installation-id.ts";
 import { readStartArgs } from "../../kiln/start-args.ts";
 import { gatewayEnv, runnerEnv, startWarnings } from "../../kiln/start-env.ts";
-import { stopOnSignals } from "../../kiln/stop-requests.ts";
 import { dockerOrSkip } from "../../kiln/testing/docker.ts";
 import { VirtualClock } from "../../kiln/testing/virtual-clock.ts";
 

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 
-import { type Clock, systemClock } from "../core/clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 
 /** What the person at the terminal, or the system, has asked for so far. */
 export interface StopRequests extends Disposable {
@@ -10,7 +10,8 @@ export interface StopRequests extends Disposable {
   readonly hurried: AbortSignal;
 }
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+// A process that watches over this one and is gone asks for the same.
+const REQUESTS = ["SIGINT", "SIGTERM", "SIGHUP", "disconnect"] as const;
 
 /** One Ctrl-C comes twice below npm: from the terminal to every process there, and from npm to us. */
 const SAME_REQUEST_MS = 300;
@@ -28,12 +29,12 @@ export function stopOnSignals(source: EventEmitter, clock: Clock = systemClock):
       hurried.abort();
     }
   };
-  for (const signal of SIGNALS) source.on(signal, request);
+  for (const signal of REQUESTS) source.on(signal, request);
   return {
     asked: asked.signal,
     hurried: hurried.signal,
     [Symbol.dispose]() {
-      for (const signal of SIGNALS) source.off(signal, request);
+      for (const signal of REQUESTS) source.off(signal, request);
     },
   };
 }
