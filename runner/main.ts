@@ -173,6 +173,8 @@ function limitsOf(settings: RunnerSettings): RunnerLimits {
     startsAtOnce: settings.FN_MAX_CONCURRENT_STARTS || 2 * availableParallelism(),
     maxResponseBytes: settings.FN_MAX_RESPONSE_SIZE,
     freezeIdleMs: settings.FN_FREEZE_IDLE_MSECS,
+    slotWaitMs: settings.FN_MAX_SLOT_WAIT_MSECS,
+    mostWaiting: settings.FN_MAX_WAITING_CALLS,
     drainMs: settings.FN_DRAIN_MSECS,
   };
 }

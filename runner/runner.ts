@@ -1,4 +1,3 @@
-import { CallError } from "../core/call-error.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
@@ -8,6 +7,7 @@ import { CallRun, type RunnerOverrider } from "./calls/call-run.ts";
 import { drainCalls, type DrainReport } from "./drain.ts";
 import type { Driver, DriverHook, RunCall } from "./driver/driver.ts";
 import { wrapCall, wrapStart } from "./driver/hooks.ts";
+import { Containers } from "./hot/containers.ts";
 import { createFreezing } from "./hot/freezing.ts";
 import type { HotFunction } from "./hot/hot-function.ts";
 import { createLaunch, type FunctionContact, type LaunchLimits } from "./hot/launch.ts";
@@ -17,7 +17,7 @@ import type { CallPort, OfferedCallHandler } from "./rpc/call-port.ts";
 import { runnerGauges, runnerMetrics } from "./runner-metrics.ts";
 import { Resources } from "./slots/resources.ts";
 import { SlotTable } from "./slots/slot-table.ts";
-import type { Booking, LaunchTicket } from "./slots/slot.ts";
+import type { Booking, SlotLimits } from "./slots/slot.ts";
 import { TaskCache } from "./slots/task-cache.ts";
 import type { StatusOptions } from "./status/check-status.ts";
 import { statusOf } from "./status/status.ts";
@@ -49,11 +49,9 @@ export interface RunnerIdentity {
   readonly version: string;
 }
 
-export interface RunnerLimits extends LaunchLimits {
+export interface RunnerLimits extends LaunchLimits, SlotLimits {
   /** Largest response body; 0 sets no limit. */
   readonly maxResponseBytes: number;
-  /** How long a container is idle before it is frozen; 0 freezes at once, negative never. */
-  readonly freezeIdleMs: number;
   /** How long running calls may go on once the runner is told to stop. */
   readonly drainMs: number;
 }
@@ -94,8 +92,8 @@ export interface RunnerState {
 }
 
 const CAPACITY_EVERY_MS = 50;
-/** Idle keys in a capacity frame. */
-const MOST_IDLE_KEYS = 64;
+/** Keys in each table of a capacity frame. */
+const MOST_KEYS = 64;
 
 export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   const { identity, driver, hooks = [], overriders = [], directories, contact, limits } = options;
@@ -136,43 +134,22 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     void work.finally(() => leaving.delete(work));
   };
 
-  const slots = new SlotTable<HotFunction>(
+  const slots: SlotTable<HotFunction> = new SlotTable(
     resources,
     {
-      launch: (ticket) => background(startFor(ticket)),
-      remove: (hot, why) => background(removeHot(hot, why)),
+      prepare: (ticket) => background(containers.prepare(ticket)),
+      start: (ticket) => background(containers.start(ticket)),
+      drop: (ticket) => containers.drop(ticket),
+      remove: (hot, why) => background(containers.remove(hot, why)),
       freeze: (hot) => background(freezing.freeze(hot).then((ok) => slots.froze(hot, ok))),
       thaw: (hot) => background(freezing.thaw(hot).then((ok) => slots.thawed(hot, ok))),
       changed: tellCapacity,
     },
     clock,
-    limits.freezeIdleMs,
+    limits,
   );
 
-  async function startFor(ticket: LaunchTicket): Promise<void> {
-    const { task, registryToken } = ticket.request;
-    const started = await launch(task, { registryToken }, stopping.signal).catch((error: unknown) => {
-      const reason = CallError.from(unsuppressed(error), "runner_internal");
-      log.warn("Container failed to start", { fn_id: task.fnId, image: task.image, reason });
-      count.startFailed(reason.code);
-      return reason;
-    });
-    if (started instanceof CallError) return slots.launchFailed(ticket, started);
-    count.started(started.launchTimings);
-    void started.container.exited.then(() => slots.died(started));
-    slots.launched(ticket, started);
-  }
-
-  async function removeHot(hot: HotFunction, why: string): Promise<void> {
-    log.debug("Removing container", { container: hot.container.id, fn_id: hot.task.fnId, why });
-    count.removed(why);
-    try {
-      await hot.remove();
-    } catch (error) {
-      log.error("Container could not be removed", { container: hot.container.id, reason: error });
-    }
-    slots.gone(hot);
-  }
+  const containers = new Containers({ launch, slots, signal: stopping.signal, log, count });
 
   function tellCapacity(): void {
     if (!capacityTold || observers.size === 0) return;
@@ -185,16 +162,16 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   }
 
   function capacity(): Capacity {
-    const idle = [...slots.idleByAffinity].sort(([, a], [, b]) => b - a);
     const { free, total } = resources;
+    const { idle, spareSlots, ...counts } = slots.load;
     return {
       freeMemoryMiB: free.memoryMiB,
       freeCpuMillis: free.cpuMillis,
       totalMemoryMiB: total.memoryMiB,
       totalCpuMillis: total.cpuMillis,
-      idle: Object.fromEntries(idle.slice(0, MOST_IDLE_KEYS)),
-      spareSlots: {},
-      ...slots.load,
+      idle: greatest(idle),
+      spareSlots: greatest(spareSlots),
+      ...counts,
     };
   }
 
@@ -267,7 +244,6 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   };
 }
 
-/** What went wrong first, where its cleaning up went wrong as well. */
-function unsuppressed(error: unknown): unknown {
-  return error instanceof SuppressedError ? unsuppressed(error.suppressed) : error;
+function greatest(counts: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a).slice(0, MOST_KEYS));
 }

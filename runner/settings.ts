@@ -93,6 +93,11 @@ export const RUNNER_SETTINGS = {
   FN_CREATE_TIMEOUT_MSECS: integer(60_000, "Longest creation and start of a container, hooks included", { min: 1 }),
   FN_HOT_START_TIMEOUT_MSECS: integer(5_000, "Longest time from a container's start to its socket", { min: 1 }),
   FN_MAX_CONCURRENT_STARTS: integer(0, "Containers started at the same time; 0 takes twice the cores"),
+  FN_MAX_SLOT_WAIT_MSECS: integer(
+    2_000,
+    "Longest wait for a busy container that should be back before another could start; 0 starts one at once",
+  ),
+  FN_MAX_WAITING_CALLS: integer(1_000, "Calls of one function that may wait for a container", { min: 1 }),
   FN_MAX_RESPONSE_SIZE: integer(0, "Largest response body, bytes; 0 sets no limit"),
   FN_MAX_HDR_RESPONSE_SIZE: integer(1_048_576, "Largest response headers, bytes", { min: 1_024 }),
   FN_FREEZE_IDLE_MSECS: integer(

@@ -21,7 +21,7 @@ export class SimulatedContainer implements HotContainer {
   readonly #clock: Clock;
   readonly #removeMs: number;
   readonly #removed: () => void;
-  #alive = true;
+  #diedMs: number | undefined;
   #frozen = false;
 
   constructor(
@@ -43,7 +43,12 @@ export class SimulatedContainer implements HotContainer {
   }
 
   get alive(): boolean {
-    return this.#alive;
+    return this.#diedMs === undefined;
+  }
+
+  /** How long it has been dead; 0 while it lives, and in the moment of its death. */
+  get deadForMs(): number {
+    return this.#diedMs === undefined ? 0 : this.#clock.now() - this.#diedMs;
   }
 
   get frozen(): boolean {
@@ -67,8 +72,8 @@ export class SimulatedContainer implements HotContainer {
 
   /** Lets its process end, by itself or by force. */
   kill(exit: ContainerExit = KILLED): void {
-    if (!this.#alive) return;
-    this.#alive = false;
+    if (this.#diedMs !== undefined) return;
+    this.#diedMs = this.#clock.now();
     this.#exit.resolve(exit);
   }
 

@@ -35,6 +35,8 @@ const LIMITS: RunnerLimits = {
   startsAtOnce: 4,
   maxResponseBytes: 0,
   freezeIdleMs: 50,
+  slotWaitMs: 2_000,
+  mostWaiting: 1_000,
   drainMs: 1_000,
 };
 

@@ -94,7 +94,7 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     }
     if (this.#over) return;
     if (acquired.kind === "waiting") this.waits();
-    const late = () => this.#fail(this.#late(this.#pending ? "its container started" : "its container was thawed"));
+    const late = () => this.#fail(this.#late(this.#pending ? "its container started" : "it waited for a container"));
     this.#watchDeadline(this.#remainingMs(), late);
   }
 
@@ -102,7 +102,8 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     if (this.#over) return this.#deps.slots.release(slot, false);
     this.#cancelTimer();
     this.#hold(slot);
-    // One that was only thawed is as warm as any: nothing was told, so nobody has to let it start.
+    // One that was only thawed, or is back from another call, is as warm as any: nothing was told, so nobody has to
+    // let it start.
     if (!this.#pending) return void this.#run();
     // A gateway that does not say `start` must not keep the container.
     const remainingMs = this.#remainingMs();
@@ -166,6 +167,8 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
       // A default tmpfs lies within the memory it is counted in, so it books nothing of its own.
       booking: this.#deps.booking ?? { memoryMiB: task.memoryMiB + task.tmpfsMiB, cpuMillis: task.cpuMillis },
       registryToken: this.#call.registryToken,
+      minContainers: this.#call.minContainers,
+      maxContainers: this.#call.maxContainers,
     };
   }
 

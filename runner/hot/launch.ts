@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
-import { Gate } from "../../core/gate.ts";
 import type { Driver, HotContainer, ImageCredentials, Start } from "../driver/driver.ts";
 import { functionClient, type FunctionClient, type FunctionClientOptions } from "./function-client.ts";
 import type { HotFunction } from "./hot-function.ts";
@@ -36,27 +35,31 @@ export interface LaunchLimits {
   /** From the container's start to its socket. */
   readonly initTimeoutMs: number;
   readonly maxHeaderBytes: number;
-  /** Starts at the same time; more only add latency. */
-  readonly startsAtOnce: number;
 }
 
 /** What a start that is aborted may take to end by itself, cleaning up. */
 const ABORT_GRACE_MS = 5_000;
 
-/** Starts one container and waits until its function listens. @throws CallError, with nothing left behind */
-export type Launch = (task: ContainerTask, credentials: ImageCredentials, signal: AbortSignal) => Promise<HotFunction>;
+/** Makes a task's image usable. @throws CallError */
+export type Launch = (
+  task: ContainerTask,
+  credentials: ImageCredentials,
+  signal: AbortSignal,
+) => Promise<PreparedLaunch>;
+
+/** A container whose image is at hand. Disposing it, instead of starting it, lets go of the image. */
+export interface PreparedLaunch extends Disposable {
+  /** Waits until its function listens. To be called once. @throws CallError, with nothing left behind */
+  start(signal: AbortSignal): Promise<HotFunction>;
+}
 
 export function createLaunch<Options>(dependencies: LaunchDependencies<Options>): Launch {
   const { driver, start, directories, clock, limits, contact = BY_SOCKET } = dependencies;
-  const gate = new Gate(limits.startsAtOnce);
 
-  return async (task, credentials, signal) => {
-    const asked = clock.now();
+  const startOne = async (task: ContainerTask, image: Disposable, pullMs: number, signal: AbortSignal) => {
+    const began = clock.now();
     await using made = new AsyncDisposableStack();
-    made.use(await driver.prepare(task, credentials, signal));
-    using _turn = await gate.enter(signal);
-    const pulled = clock.now();
-
+    made.use(image);
     const id = `kiln-${randomBytes(8).toString("hex")}`;
     const directory = made.use(await directories.create(id));
     // Armed before the start: a function may listen before the start returns.
@@ -66,7 +69,7 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
     const container = made.use(await inTime(starting, dependencies, signal));
     const started = clock.now();
 
-    const before = `${Math.round(pulled - asked)} ms pulling its image, ${Math.round(started - pulled)} ms starting it`;
+    const before = `${Math.round(pullMs)} ms pulling its image, ${Math.round(started - began)} ms starting it`;
     const socketPath = await listening(container, before, watch, dependencies, signal);
     const client = contact.connect({ socketPath, maxHeaderBytes: limits.maxHeaderBytes });
     made.defer(() => client.close());
@@ -75,8 +78,18 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
       task,
       container,
       client,
-      launchTimings: { pullMs: pulled - asked, startMs: started - pulled, initMs: clock.now() - started },
+      launchTimings: { pullMs, startMs: started - began, initMs: clock.now() - started },
       remove: () => owned.disposeAsync(),
+    };
+  };
+
+  return async (task, credentials, signal) => {
+    const asked = clock.now();
+    const image = await driver.prepare(task, credentials, signal);
+    const pullMs = clock.now() - asked;
+    return {
+      start: (ownSignal) => startOne(task, image, pullMs, ownSignal),
+      [Symbol.dispose]: () => image[Symbol.dispose](),
     };
   };
 }

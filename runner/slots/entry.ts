@@ -1,46 +1,38 @@
-import type { Slot, SlotRequest, SlotWaiter } from "./slot.ts";
+import type { SlotQueue } from "./slot-queue.ts";
+import type { RemovalReason, Slot } from "./slot.ts";
 
 /** What a slot table knows of one container. */
 export interface Entry<C> extends Slot<C> {
-  state: "idle" | "thawing" | "busy" | "leaving";
-  /** Frozen is also what may be, after a freeze that failed. A busy one never is. */
+  readonly queue: SlotQueue<C>;
+  state: "running" | "thawing" | "leaving";
+  /** Frozen is also what may be, after a freeze that failed. One that runs a call never is. */
   ice: "none" | "freezing" | "frozen";
   /** False once a freeze has failed: it is not tried again. */
   freezable: boolean;
+  /** Calls that hold a slot of it. */
+  calls: number;
+  /** Calls that ever had one. */
+  served: number;
   idleSince: number;
-  /** It ended while a call still held it. */
-  dead: boolean;
+  /** It ended, or a call broke it: those that run in it end, and no other comes. */
+  broken: boolean;
 }
 
-/** A call whose container thaws. */
-export interface ThawTicket<C> {
-  readonly request: SlotRequest;
-  readonly waiter: SlotWaiter<C>;
+/** One call's hold on a slot. */
+export interface Hold<C> {
+  readonly entry: Entry<C>;
+  readonly since: number;
 }
 
-/** All slots of one key. There are never more calls waiting than containers on their way. */
-export interface Queue<C> {
-  /** Last in, first out: the newest is the warmest, and the oldest may leave. */
-  readonly idle: Entry<C>[];
-  /** First come, first served. */
-  readonly waiting: SlotWaiter<C>[];
-  /** Containers on their way, blocked ones included. */
-  starting: number;
+/** Calls that it could take besides those it runs. */
+export function freeSlots<C>({ state, broken, calls, served, request: { task } }: Entry<C>): number {
+  if (broken || state === "leaving") return 0;
+  const left = task.maxCalls === 0 ? Infinity : task.maxCalls - served;
+  return Math.max(0, Math.min(task.concurrency - calls, left));
 }
 
-/** Containers on their way, calls that wait, and calls that run. */
-export interface Load {
-  readonly starting: number;
-  readonly waiting: number;
-  readonly running: number;
-}
-
-export function loadOf<C>(queues: Iterable<Queue<C>>, entries: Iterable<Entry<C>>): Load {
-  let [starting, waiting, running] = [0, 0, 0];
-  for (const queue of queues) {
-    starting += queue.starting;
-    waiting += queue.waiting.length;
-  }
-  for (const { state } of entries) if (state === "busy") running += 1;
-  return { starting, waiting, running };
+/** Why it has to go, now that no call runs in it. */
+export function worn<C>({ broken, served, request: { task } }: Entry<C>): RemovalReason | undefined {
+  if (broken) return "broken";
+  return task.maxCalls > 0 && served >= task.maxCalls ? "spent" : undefined;
 }

@@ -15,6 +15,22 @@ export function tooBig({ booking }: SlotRequest, { total }: Resources): CallErro
   );
 }
 
+/** Its own limits stand in the way, not this runner's. */
+export function full({ maxContainers, task }: SlotRequest): CallError {
+  const all = maxContainers === 1 ? "its only container" : `all ${maxContainers} containers`;
+  return new CallError(
+    "server_busy",
+    `Timed out - server too busy: ${all} that function ${task.fnId} may have on this runner (max_containers) run calls`,
+  );
+}
+
+export function crowded(most: number): CallError {
+  return new CallError(
+    "server_busy",
+    `Timed out - server too busy: ${most} calls of the function wait already (FN_MAX_WAITING_CALLS)`,
+  );
+}
+
 export function busy({ booking }: SlotRequest, { free }: Resources): CallError {
   return new CallError(
     "server_busy",

@@ -32,6 +32,8 @@ export class Resources {
   }
 }
 
+export const NOTHING: Booking = { memoryMiB: 0, cpuMillis: 0 };
+
 export function fits(need: Booking, free: Booking): boolean {
   return need.memoryMiB <= free.memoryMiB && need.cpuMillis <= free.cpuMillis;
 }

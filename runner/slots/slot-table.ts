@@ -1,51 +1,71 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
-import { Alarm } from "./alarm.ts";
-import { loadOf, type Entry, type Load, type Queue, type ThawTicket } from "./entry.ts";
-import { Freezer } from "./freezer.ts";
-import { busy, refused, tooBig } from "./refusals.ts";
-import { fits, minus, plus, type Resources } from "./resources.ts";
-import type { Acquired, Booking, LaunchTicket, Slot, SlotEffects, SlotRequest, SlotWaiter } from "./slot.ts";
-import { victims } from "./victims.ts";
+import { worn, type Entry, type Hold } from "./entry.ts";
+import { Estimates } from "./estimates.ts";
+import { Evictor } from "./evictor.ts";
+import { Expectations } from "./expectations.ts";
+import { Freezer, type ThawTicket } from "./freezer.ts";
+import { IdleContainers } from "./idle-containers.ts";
+import { Minimums } from "./minimums.ts";
+import { refused } from "./refusals.ts";
+import type { Resources } from "./resources.ts";
+import { slotLoad, type SlotLoad } from "./slot-load.ts";
+import type { SlotQueue } from "./slot-queue.ts";
+import { SlotQueues } from "./slot-queues.ts";
+import type {
+  Acquired,
+  LaunchTicket,
+  RemovalReason,
+  Slot,
+  SlotEffects,
+  SlotLimits,
+  SlotRequest,
+  SlotWaiter,
+} from "./slot.ts";
+import { Starts } from "./starts.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 /**
- * Who runs where: hands out idle containers, decides which to start, to evict and to let go.
- * A call waits here only if a container is started for it. Owns no timer and does no I/O.
+ * Who runs where: hands out slots, and decides which containers to start, to evict and to let go. A call waits here
+ * for a container that is started for it, or for a slot that is expected back sooner. Owns no timer and does no I/O.
  */
 export class SlotTable<C> {
   readonly #resources: Resources;
   readonly #effects: SlotEffects<C>;
   readonly #clock: Clock;
-  readonly #queues = new Map<SlotKey, Queue<C>>();
+  readonly #queues: SlotQueues<C>;
   readonly #entries = new Map<C, Entry<C>>();
-  /** In the order they became idle, the oldest first. */
-  readonly #idle = new Set<Entry<C>>();
-  /** Starts that wait for containers to be gone, in their order: what those free is theirs. */
-  #blocked: LaunchTicket[] = [];
+  readonly #held = new Map<Slot<C>, Hold<C>>();
+  readonly #estimates = new Estimates();
+  readonly #minimums: Minimums<C>;
+  readonly #idle: IdleContainers<C>;
+  readonly #evictor: Evictor<C>;
+  readonly #starts: Starts<C>;
+  readonly #waitingRoom: WaitingRoom<C>;
   readonly #freezer: Freezer<C>;
-  readonly #sweeps: Alarm;
   #closed = false;
 
-  /** @param freezeIdleMs - how long a container is idle before it is frozen; negative never freezes */
-  constructor(resources: Resources, effects: SlotEffects<C>, clock: Clock, freezeIdleMs: number) {
+  constructor(resources: Resources, effects: SlotEffects<C>, clock: Clock, limits: SlotLimits) {
     this.#resources = resources;
     this.#effects = effects;
     this.#clock = clock;
-    this.#sweeps = new Alarm(clock, () => this.#sweep());
-    this.#freezer = new Freezer({ idle: this.#idle, freezeIdleMs, effects, clock });
+    const { startsAtOnce, freezeIdleMs, mostWaiting } = limits;
+    const minimums = new Minimums<C>(clock, () => this.#idle.minimumsFell());
+    const queues = new SlotQueues(this.#estimates, minimums, clock);
+    const idle = new IdleContainers(minimums, clock, (entry) => this.#remove(entry, "idle"));
+    const evictor = new Evictor({ resources, idle, minimums, evict: (entry) => this.#remove(entry, "evicted") });
+    const spares = (queue: SlotQueue<C>) => this.#waitingRoom.spares(queue);
+    const starts = new Starts({ resources, evictor, effects, startsAtOnce, queues, minimums, spares, clock });
+    const expectations = new Expectations(this.#estimates, starts, limits);
+    this.#waitingRoom = new WaitingRoom({ resources, starts, expectations, queues, mostWaiting, clock });
+    this.#freezer = new Freezer({ idle, freezeIdleMs, effects, clock });
+    [this.#queues, this.#idle, this.#minimums, this.#evictor, this.#starts] = [queues, idle, minimums, evictor, starts];
   }
 
   /** Containers that exist or are being started. */
   get size(): number {
-    let starting = 0;
-    for (const queue of this.#queues.values()) starting += queue.starting;
-    return this.#entries.size + starting;
-  }
-
-  /** Containers on their way, calls that wait, and calls that run. */
-  get load(): Load {
-    return loadOf(this.#queues.values(), this.#entries.values());
+    return this.#entries.size + this.#starts.size;
   }
 
   /** Keys that something is known of. */
@@ -53,82 +73,78 @@ export class SlotTable<C> {
     return this.#queues.size;
   }
 
-  /** Idle containers by affinity key. */
-  get idleByAffinity(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const { request } of this.#idle) counts.set(request.affinityKey, (counts.get(request.affinityKey) ?? 0) + 1);
-    return counts;
+  /** What gateways are told. */
+  get load(): SlotLoad {
+    const counts = { starting: this.#starts.size, running: this.#held.size };
+    return slotLoad(this.#queues, this.#idle, counts);
   }
 
   acquire(request: SlotRequest, waiter: SlotWaiter<C>): Acquired<C> {
     if (this.#closed) return refused(new CallError("shutting_down"));
-    const warm = this.#queues.get(request.key)?.idle.pop();
-    if (warm !== undefined) {
-      this.#idle.delete(warm);
-      this.#effects.changed();
-      if (warm.ice !== "none") {
-        this.#freezer.thaw(warm, { request, waiter });
-        return { kind: "thawing" };
-      }
-      warm.state = "busy";
-      return { kind: "slot", slot: warm };
-    }
-    const queue = this.#queues.get(request.key);
-    if (queue !== undefined && queue.starting > queue.waiting.length) {
-      // Its call got another's container meanwhile, so one that is on its way is nobody's.
-      queue.waiting.push(waiter);
-      return { kind: "waiting" };
-    }
-    const { booking } = request;
-    if (!this.#resources.couldFit(booking)) return refused(tooBig(request, this.#resources));
-    if (fits(booking, this.#unpromised()) && this.#resources.book(booking)) {
-      this.#expect(request, waiter);
-      this.#effects.launch({ request });
-      this.#effects.changed();
-      return { kind: "waiting" };
-    }
-    if (!this.#evictFor(booking, this.#blocked)) return refused(busy(request, this.#resources));
-    this.#expect(request, waiter);
-    this.#blocked.push({ request });
-    return { kind: "waiting" };
+    const queue = this.#queues.called(request);
+    const acquired = this.#seek(queue, request, waiter);
+    if (acquired.kind === "refused") this.#queues.forgetUnused(queue);
+    else this.#topUp(queue);
+    return acquired;
   }
 
   /** The call no longer waits. A container that was started or thawed for it is kept for the next. */
   leave(key: SlotKey, waiter: SlotWaiter<C>): void {
-    this.#freezer.leave(waiter);
     const queue = this.#queues.get(key);
-    const at = queue?.waiting.indexOf(waiter) ?? -1;
-    if (queue === undefined || at < 0) return;
+    if (queue === undefined) return;
+    const thawing = this.#freezer.leave(waiter);
+    if (thawing !== undefined) {
+      thawing.served -= 1;
+      return this.#vacate(thawing);
+    }
+    const at = queue.waiting.findIndex((waiting) => waiting.waiter === waiter);
+    if (at < 0) return;
     queue.waiting.splice(at, 1);
-    this.#dropBlocked(key, queue);
+    this.#starts.dropUnwanted(queue);
+    this.#queues.forgetUnused(queue);
   }
 
-  launched({ request }: LaunchTicket, container: C): void {
-    const queue = this.#queue(request.key);
-    queue.starting -= 1;
-    const running = { state: "busy", ice: "none", freezable: true, dead: false } as const;
-    const entry: Entry<C> = { container, request, idleSince: 0, ...running };
+  /** The image of a container to be started is there. */
+  prepared(ticket: LaunchTicket): void {
+    this.#starts.prepared(ticket);
+  }
+
+  launched(ticket: LaunchTicket, container: C): void {
+    const start = this.#starts.end(ticket);
+    if (start === undefined) return;
+    const { queue, request, since } = start;
+    this.#estimates.started(queue.estimate, this.#clock.now() - since);
+    const fresh = { state: "running", ice: "none", freezable: true, calls: 0, served: 0, broken: false } as const;
+    const entry: Entry<C> = { container, request, queue, idleSince: 0, ...fresh };
     this.#entries.set(container, entry);
-    this.#free(entry);
+    queue.entries.add(entry);
+    this.#serve(entry);
+    this.#starts.advance();
   }
 
   /** Nothing is left of the start. Whoever has no container to wait for any more hears why. */
-  launchFailed({ request }: LaunchTicket, reason: CallError): void {
-    const queue = this.#queue(request.key);
-    queue.starting -= 1;
+  launchFailed(ticket: LaunchTicket, reason: CallError): void {
+    const start = this.#starts.end(ticket);
+    if (start === undefined) return;
+    const { queue, request } = start;
     this.#resources.release(request.booking);
-    this.#failSurplus(queue, reason);
-    this.#forget(request.key, queue);
-    this.#unblock();
+    this.#minimums.pause(queue);
+    this.#waitingRoom.failed(queue, reason);
+    this.#queues.forgetUnused(queue);
+    this.#starts.unblock();
+    this.#starts.advance();
     this.#effects.changed();
   }
 
-  /** Gives the slot back after its call. A broken container never runs another. */
+  /** Gives the slot back after its call. A container that a call broke runs no other; its neighbours there go on. */
   release(slot: Slot<C>, broken: boolean): void {
-    const entry = this.#entries.get(slot.container);
-    if (entry?.state !== "busy") return;
-    if (broken || entry.dead) this.#remove(entry, "broken");
-    else this.#free(entry);
+    const hold = this.#held.get(slot);
+    if (hold === undefined) return;
+    this.#held.delete(slot);
+    const { entry, since } = hold;
+    entry.queue.estimate.run.add(this.#clock.now() - since);
+    if (broken) entry.broken = true;
+    this.#vacate(entry);
   }
 
   /** A freeze is over. Where it failed the container may be frozen all the same. */
@@ -137,29 +153,31 @@ export class SlotTable<C> {
     if (entry !== undefined) this.#freezer.froze(entry, ok);
   }
 
-  /** A thaw is over. Where it failed nobody runs in the container, and its call goes on to another. */
+  /** A thaw is over. Where it failed nobody runs in the container, and its calls go on to another. */
   thawed(container: C, ok: boolean): void {
     const entry = this.#entries.get(container);
     if (entry?.state !== "thawing") return;
-    const ticket = this.#freezer.endThaw(entry);
+    const tickets = this.#freezer.endThaw(entry);
     if (!ok) {
       this.#remove(entry, "broken");
-      if (ticket !== undefined) this.#acquireAnother(ticket);
+      for (const ticket of tickets) this.#seekAnother(ticket, entry.queue);
       return;
     }
     entry.ice = "none";
-    entry.state = "busy";
-    if (ticket === undefined) this.#free(entry);
-    else ticket.waiter.granted(entry);
+    entry.state = "running";
+    for (const { waiter } of tickets) waiter.granted(this.#hold(entry));
+    this.#serve(entry);
   }
 
-  /** A container ended by itself: at once if idle, after its call if busy. */
+  /** A container ended by itself: at once if idle, after its calls if busy. */
   died(container: C): void {
     const entry = this.#entries.get(container);
-    if (entry === undefined) return;
-    entry.dead = true;
-    if (entry.state === "idle") this.#remove(entry, "broken");
-    else if (entry.state === "thawing") this.thawed(container, false);
+    if (entry === undefined || entry.state === "leaving") return;
+    entry.broken = true;
+    entry.queue.place(entry);
+    this.#minimums.pause(entry.queue);
+    if (entry.state === "thawing") this.thawed(container, false);
+    else if (entry.calls === 0) this.#remove(entry, "broken");
   }
 
   /** Nothing is left of a container that was removed. */
@@ -168,133 +186,105 @@ export class SlotTable<C> {
     if (entry === undefined) return;
     this.#entries.delete(container);
     this.#resources.release(entry.request.booking);
-    this.#unblock();
+    this.#evictor.gone(entry);
+    entry.queue.leaving -= 1;
+    this.#queues.forgetUnused(entry.queue);
+    this.#starts.unblock();
     this.#effects.changed();
   }
 
   /** Refuses from now on, and lets idle containers go; busy ones go when they are released. */
   close(): void {
     this.#closed = true;
-    this.#sweeps.off();
-    this.#freezer.close();
-    for (const { request } of this.#blocked.splice(0)) this.#queue(request.key).starting -= 1;
-    for (const [key, queue] of this.#queues) {
-      this.#failSurplus(queue, new CallError("shutting_down"));
-      this.#forget(key, queue);
+    for (const part of [this.#idle, this.#freezer, this.#waitingRoom]) part.close();
+    this.#minimums.clear();
+    this.#starts.dropBlocked();
+    for (const queue of this.#queues) {
+      for (const { waiter } of queue.takeUnbacked()) waiter.failed(new CallError("shutting_down"));
+      this.#starts.dropUnwanted(queue);
+      this.#queues.forgetUnused(queue);
     }
     for (const entry of this.#idle) this.#remove(entry, "closing");
   }
 
-  #queue(key: SlotKey): Queue<C> {
-    let queue = this.#queues.get(key);
-    if (queue === undefined) this.#queues.set(key, (queue = { idle: [], waiting: [], starting: 0 }));
-    return queue;
+  #seek(queue: SlotQueue<C>, request: SlotRequest, waiter: SlotWaiter<C>): Acquired<C> {
+    const entry = queue.best;
+    if (entry !== undefined) return this.#occupy(entry, { request, waiter });
+    const acquired = this.#waitingRoom.enter(queue, request, waiter);
+    if (acquired.kind !== "refused") this.#effects.changed();
+    return acquired;
   }
 
-  #forget(key: SlotKey, queue: Queue<C>): void {
-    const used = queue.idle.length > 0 || queue.waiting.length > 0 || queue.starting > 0;
-    if (!used) this.#queues.delete(key);
+  #occupy(entry: Entry<C>, ticket: ThawTicket<C>): Acquired<C> {
+    entry.calls += 1;
+    entry.served += 1;
+    this.#idle.delete(entry);
+    entry.queue.place(entry);
+    this.#effects.changed();
+    if (entry.ice === "none") return { kind: "slot", slot: this.#hold(entry) };
+    this.#freezer.thaw(entry, ticket);
+    return { kind: "soon" };
   }
 
-  #expect({ key }: SlotRequest, waiter: SlotWaiter<C>): void {
-    const queue = this.#queue(key);
-    queue.waiting.push(waiter);
-    queue.starting += 1;
+  #hold(entry: Entry<C>): Slot<C> {
+    const slot = { container: entry.container, request: entry.request };
+    this.#held.set(slot, { entry, since: this.#clock.now() });
+    return slot;
   }
 
-  /** Calls for which no container is on its way any more, the longest waiting first. */
-  #failSurplus(queue: Queue<C>, reason: CallError): void {
-    while (queue.waiting.length > queue.starting) queue.waiting.shift()?.failed(reason);
+  /** Starts what is missing of a minimum, where there is room for it. */
+  #topUp(queue: SlotQueue<C>): void {
+    while (this.#minimums.misses(queue) && this.#starts.begin(queue, { mayEvict: false, firm: true }));
   }
 
-  /** Forgets starts that are not under way yet and that no call waits for any more. */
-  #dropBlocked(key: SlotKey, queue: Queue<C>): void {
-    while (queue.starting > queue.waiting.length) {
-      const at = this.#blocked.findLastIndex(({ request }) => request.key === key);
-      if (at < 0) break;
-      this.#blocked.splice(at, 1);
-      queue.starting -= 1;
+  /** A call that held a slot of it, or waited for its thaw, holds it no more. */
+  #vacate(entry: Entry<C>): void {
+    entry.calls -= 1;
+    const why = entry.calls === 0 && entry.state === "running" ? worn(entry) : undefined;
+    if (why === undefined) return this.#serve(entry);
+    this.#remove(entry, why);
+    if (this.#closed) return;
+    this.#topUp(entry.queue);
+    this.#waitingRoom.lost(entry.queue);
+  }
+
+  /** Gives its free slots to those that wait, and lets it rest if nobody does. */
+  #serve(entry: Entry<C>): void {
+    const { queue } = entry;
+    queue.place(entry);
+    for (let next = queue.next(entry); next !== undefined; next = queue.next(entry)) {
+      const acquired = this.#occupy(entry, next);
+      if (acquired.kind === "slot") next.waiter.granted(acquired.slot);
     }
-    this.#forget(key, queue);
+    this.#starts.dropUnwanted(queue);
+    if (entry.calls === 0 && entry.state === "running" && !this.#idle.has(entry)) this.#rest(entry);
   }
 
-  #free(entry: Entry<C>): void {
-    const { key, task } = entry.request;
-    const queue = this.#queue(key);
-    const next = queue.waiting.shift();
-    if (next !== undefined) {
-      this.#dropBlocked(key, queue);
-      return next.granted(entry);
-    }
-    if (this.#closed || entry.dead) {
-      this.#forget(key, queue);
-      return this.#remove(entry, entry.dead ? "broken" : "closing");
-    }
-    entry.state = "idle";
-    entry.idleSince = this.#clock.now();
-    queue.idle.push(entry);
+  #rest(entry: Entry<C>): void {
+    if (this.#closed) return this.#remove(entry, "closing");
     this.#idle.add(entry);
-    this.#sweeps.by(entry.idleSince + task.idleTimeoutMs);
     this.#freezer.rests(entry);
     // One that waits for room may take this one's.
-    this.#evictForFirst();
+    this.#starts.evictForFirst();
     this.#effects.changed();
   }
 
-  #acquireAnother({ request, waiter }: ThawTicket<C>): void {
-    const acquired = this.acquire(request, waiter);
+  #seekAnother({ request, waiter }: ThawTicket<C>, queue: SlotQueue<C>): void {
+    if (this.#closed) return waiter.failed(new CallError("shutting_down"));
+    const acquired = this.#seek(queue, request, waiter);
     if (acquired.kind === "slot") waiter.granted(acquired.slot);
     else if (acquired.kind === "waiting") waiter.waits();
     else if (acquired.kind === "refused") waiter.failed(acquired.reason);
   }
 
-  #remove(entry: Entry<C>, why: "idle" | "evicted" | "broken" | "closing"): void {
-    if (entry.state === "idle") {
-      this.#idle.delete(entry);
-      const { idle } = this.#queue(entry.request.key);
-      idle.splice(idle.indexOf(entry), 1);
-    }
-    const queue = this.#queues.get(entry.request.key);
-    if (queue !== undefined) this.#forget(entry.request.key, queue);
+  #remove(entry: Entry<C>, why: RemovalReason): void {
+    const { queue } = entry;
     entry.state = "leaving";
+    this.#idle.delete(entry);
+    queue.place(entry);
+    queue.entries.delete(entry);
+    queue.leaving += 1;
+    this.#evictor.leaves(entry);
     this.#effects.remove(entry.container, why);
-  }
-
-  /** What is free and not promised to a start that waits for it. */
-  #unpromised(): Booking {
-    return this.#blocked.reduce((free, { request }) => minus(free, request.booking), this.#resources.free);
-  }
-
-  /** Oldest idle first, all or nothing; `ahead` are the starts whose room is not to be touched. */
-  #evictFor(booking: Booking, ahead: readonly LaunchTicket[]): boolean {
-    let room = ahead.reduce((free, { request }) => minus(free, request.booking), this.#resources.free);
-    for (const entry of this.#entries.values()) {
-      if (entry.state === "leaving") room = plus(room, entry.request.booking);
-    }
-    const leaving = victims(booking, room, this.#idle);
-    for (const victim of leaving ?? []) this.#remove(victim, "evicted");
-    return leaving !== undefined;
-  }
-
-  #evictForFirst(): void {
-    const [first] = this.#blocked;
-    if (first !== undefined) this.#evictFor(first.request.booking, []);
-  }
-
-  #unblock(): void {
-    while (this.#blocked[0] !== undefined && this.#resources.book(this.#blocked[0].request.booking)) {
-      const ticket = this.#blocked.shift();
-      if (ticket !== undefined) this.#effects.launch(ticket);
-    }
-    this.#evictForFirst();
-  }
-
-  #sweep(): void {
-    const now = this.#clock.now();
-    for (const entry of this.#idle) {
-      const until = entry.idleSince + entry.request.task.idleTimeoutMs;
-      if (until <= now) this.#remove(entry, "idle");
-      else this.#sweeps.by(until);
-    }
   }
 }

@@ -1,5 +1,6 @@
 import type { CallError } from "../../core/call-error.ts";
 import type { ContainerTask, SlotKey } from "../../core/container-task.ts";
+import type { ContainerCounts } from "../../core/function-spec.ts";
 import type { RefusalScope } from "../../core/session/frames.ts";
 
 /** What a container books of the machine for as long as it exists. */
@@ -11,7 +12,7 @@ export interface Booking {
 }
 
 /** What a slot is asked for with. */
-export interface SlotRequest {
+export interface SlotRequest extends ContainerCounts {
   readonly key: SlotKey;
   /** Under which gateways look for idle containers: the key before the runner's own overriders. */
   readonly affinityKey: string;
@@ -22,7 +23,7 @@ export interface SlotRequest {
   readonly registryToken: string;
 }
 
-/** The right to run one call in one hot container: idle in its queue or held by one call, never both. */
+/** The right to run one call in one hot container. A container has as many as its function's concurrency. */
 export interface Slot<Container> {
   readonly container: Container;
   readonly request: SlotRequest;
@@ -32,7 +33,7 @@ export interface Slot<Container> {
 export interface SlotWaiter<Container> {
   granted(slot: Slot<Container>): void;
   failed(reason: CallError): void;
-  /** The container it was to have could not be thawed: it waits for one to be started instead. */
+  /** The slot that was to come soon did not: a container is started for it. */
   waits(): void;
 }
 
@@ -43,22 +44,39 @@ export interface LaunchTicket {
 
 export type Acquired<Container> =
   | { readonly kind: "slot"; readonly slot: Slot<Container> }
-  /** An idle container is thawed first: `granted` follows in a moment. */
-  | { readonly kind: "thawing" }
+  /** Sooner than a container could be started: one is thawed, or a busy one is expected back. `granted` or `waits` follows. */
+  | { readonly kind: "soon" }
   /** A container is started first. */
   | { readonly kind: "waiting" }
   | { readonly kind: "refused"; readonly reason: CallError; readonly scope: RefusalScope };
 
+export type RemovalReason = "idle" | "evicted" | "broken" | "spent" | "closing";
+
 /** What a slot table wants done. */
 export interface SlotEffects<Container> {
-  /** Start a container, and report `launched` or `launchFailed`. */
-  launch(ticket: LaunchTicket): void;
+  /** Make a container's image usable, and report `prepared` or `launchFailed`. Takes no turn. */
+  prepare(ticket: LaunchTicket): void;
+  /** Its turn has come: start the container, and report `launched` or `launchFailed`. */
+  start(ticket: LaunchTicket): void;
+  /** What was prepared is not started after all. */
+  drop(ticket: LaunchTicket): void;
   /** End a container, and report `gone` when nothing of it is left. */
-  remove(container: Container, why: "idle" | "evicted" | "broken" | "closing"): void;
+  remove(container: Container, why: RemovalReason): void;
   /** Freeze an idle container, and report `froze`. */
   freeze(container: Container): void;
   /** Thaw a container for a call, and report `thawed`. Never while it is being frozen. */
   thaw(container: Container): void;
   /** What is free has changed. */
   changed(): void;
+}
+
+export interface SlotLimits {
+  /** How long a container is idle before it is frozen; 0 freezes at once, negative never. */
+  readonly freezeIdleMs: number;
+  /** Starts at the same time; more only add latency. */
+  readonly startsAtOnce: number;
+  /** Longest wait for a busy container before another is started or the call refused; 0 never waits for one. */
+  readonly slotWaitMs: number;
+  /** Calls of one slot key that wait at the same time. */
+  readonly mostWaiting: number;
 }

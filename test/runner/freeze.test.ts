@@ -85,10 +85,11 @@ describe("a runner's idle functions", () => {
     assert.ok(finish?.ok === false && finish.code === "client_cancel");
     assert.deepEqual(heard, []);
     thaws.shift()?.();
-    await pause(systemClock, 200);
+    // Its function was called just now, so it takes its time to freeze.
+    await pause(systemClock, 1_200);
     const late = await offerTo(runner, probe("slow"), { remainingMs: 50 }).outcome;
     assert.ok(late.finish?.ok === false && late.finish.code === "call_timeout");
-    assert.match(late.finish.message, /while its container was thawed/);
+    assert.match(late.finish.message, /while it waited for a container/);
     thaws.shift()?.();
 
     // Its thaws were not real, so nothing can be asked of it, but it is there, and idle.
@@ -121,6 +122,8 @@ describe("a runner's idle containers", { skip, timeout: 120_000 }, () => {
         startsAtOnce: 2,
         maxResponseBytes: 0,
         freezeIdleMs: 50,
+        slotWaitMs: 2_000,
+        mostWaiting: 1_000,
         drainMs: 1_000,
       },
       host: { clock: systemClock, log: silentLog, metrics },

@@ -6,7 +6,7 @@ import type { FrameTamper } from "../fleet-link.ts";
 import type { FleetRunner } from "../fleet-runner.ts";
 import { createFleet, type Fleet } from "../fleet.ts";
 import { SimClient } from "./sim-client.ts";
-import { FUNCTION_NAMES, simFunctions, type Seen } from "./sim-functions.ts";
+import { FUNCTION_NAMES, LEAST_CONTAINERS, simFunctions, type Seen } from "./sim-functions.ts";
 
 export interface FleetFaults {
   readonly tamper?: (chance: Chance) => FrameTamper;
@@ -128,9 +128,14 @@ function checkFleet({ runners, violations }: Fleet): void {
     promised(active === 0, `${runner.address} still has ${active} calls`);
     promised(runner.held === 0, `connections to ${runner.address} still hold ${runner.held} calls, bodies and bytes`);
     const { capacity } = runner.runner.hello();
-    const { freeMemoryMiB, totalMemoryMiB } = capacity;
-    promised(runner.containers.length === 0, `${runner.address} still has ${runner.containers.length} containers`);
-    promised(freeMemoryMiB === totalMemoryMiB, `${runner.address} lost ${totalMemoryMiB - freeMemoryMiB} MiB`);
+    const { freeMemoryMiB, totalMemoryMiB, idle, starting, waiting, running } = capacity;
+    const { containers } = runner;
+    promised(starting + waiting + running === 0, `${runner.address} still has calls or starts`);
+    promised(containers.length <= LEAST_CONTAINERS, `${runner.address} still has ${containers.length} containers`);
+    const known = Object.values(idle).reduce((sum, count) => sum + count, 0);
+    promised(known === containers.length, `${runner.address} knows ${known} of ${containers.length} containers`);
+    const booked = containers.reduce((sum, { task }) => sum + task.memoryMiB + task.tmpfsMiB, 0);
+    promised(totalMemoryMiB - freeMemoryMiB === booked, `${runner.address} books other than its containers' memory`);
   }
 }
 

@@ -18,10 +18,18 @@ const SPECS: Readonly<Record<string, Partial<FunctionSpec>>> = {
   small: { memoryMiB: 64, timeoutMs: 400, idleTimeoutMs: 200 },
   medium: { memoryMiB: 128, timeoutMs: 800, idleTimeoutMs: 500, onCancel: "finish" },
   large: { memoryMiB: 250, timeoutMs: 600, idleTimeoutMs: 1_000 },
+  shared: { memoryMiB: 64, timeoutMs: 600, idleTimeoutMs: 300, concurrency: 3, maxCalls: 7 },
+  kept: { memoryMiB: 64, timeoutMs: 400, idleTimeoutMs: 200, minContainers: 1 },
+  scarce: { memoryMiB: 64, timeoutMs: 600, idleTimeoutMs: 300, concurrency: 2, maxContainers: 1, onCancel: "finish" },
   huge: { memoryMiB: 2_000, timeoutMs: 600, idleTimeoutMs: 1_000 },
 };
 
-export const FUNCTION_NAMES: readonly string[] = ["small", "small", "medium", "medium", "large", "large", "huge"];
+/** What clients call; some more often than others. */
+export const FUNCTION_NAMES: readonly string[] =
+  "small small medium medium large large huge shared shared shared kept scarce scarce".split(" ");
+
+/** Most containers that a machine may still have once nobody calls: the minimum of each function. */
+export const LEAST_CONTAINERS = Object.values(SPECS).reduce((sum, { minContainers = 0 }) => sum + minContainers, 0);
 
 /** Functions that do whatever functions do: answer, stream, stall, throw, die. */
 export function simFunctions(chance: Chance, seen: Seen): Readonly<Record<string, SimulatedFunction>> {
@@ -47,8 +55,11 @@ async function serve(request: SimulatedRequest, chance: Chance, { runs, broken }
   const mark = Number(request.header(MARK));
   runs.set(mark, (runs.get(mark) ?? 0) + 1);
   const { container } = request;
-  if (container.open > 1) broken.push("two calls run in one container");
-  if (!container.alive || container.frozen) broken.push("a call reached a container that is dead or frozen");
+  const { concurrency, maxCalls } = container.task;
+  if (container.open > concurrency) broken.push(`${container.open} calls run in a container for ${concurrency}`);
+  if (maxCalls > 0 && container.calls.length > maxCalls) broken.push(`a container for ${maxCalls} calls ran another`);
+  // In the moment of its death nobody knows of it yet.
+  if (container.deadForMs > 0 || container.frozen) broken.push("a call reached a container that is dead or frozen");
   if (chance.happens(0.3)) await request.sleep(chance.below(200));
   if (chance.happens(0.03)) return stalled();
   if (chance.happens(0.05)) container.kill({ exitCode: 3, outOfMemory: chance.happens(0.5) });

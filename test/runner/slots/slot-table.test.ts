@@ -2,65 +2,24 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { CallError } from "../../../core/call-error.ts";
-import { containerTask, slotKey } from "../../../core/container-task.ts";
-import { callFor } from "../../../kiln/testing/call-for.ts";
-import { VirtualClock } from "../../../kiln/testing/virtual-clock.ts";
-import { Resources } from "../../../runner/slots/resources.ts";
-import { SlotTable } from "../../../runner/slots/slot-table.ts";
-import type { LaunchTicket, Slot, SlotRequest, SlotWaiter } from "../../../runner/slots/slot.ts";
+import { SlotBench, slotRequest } from "../../../kiln/testing/slot-bench.ts";
 
-/** A waiter that remembers what it heard. */
-class Caller implements SlotWaiter<string> {
-  slot: Slot<string> | undefined;
-  reason: CallError | undefined;
-  granted(slot: Slot<string>): void {
-    this.slot = slot;
-  }
-  failed(reason: CallError): void {
-    this.reason = reason;
-  }
-  waits(): void {
-    assert.fail("nothing is thawed here");
-  }
-}
-
+/** Of these tests: nothing is frozen, and nobody waits for a busy container. */
 function tableOf(memoryMiB: number) {
-  const clock = new VirtualClock();
-  const resources = new Resources({ memoryMiB, cpuMillis: 1_000 });
-  const launches: LaunchTicket[] = [];
-  const removed: string[] = [];
-  const table = new SlotTable<string>(
-    resources,
-    {
-      launch: (ticket) => void launches.push(ticket),
-      remove: (container, why) => void removed.push(`${container} ${why}`),
-      freeze: () => assert.fail("nothing is frozen here"),
-      thaw: () => assert.fail("nothing is frozen here"),
-      changed() {},
-    },
+  const bench = new SlotBench({ memoryMiB });
+  const { table, clock, resources, launches } = bench;
+  return {
+    table,
     clock,
-    -1,
-  );
-  const ask = (name: string, memory = 100) => {
-    const caller = new Caller();
-    return { caller, acquired: table.acquire(request(name, memory), caller) };
+    resources,
+    launches,
+    removed: bench.wanted,
+    ask: (name: string, memory = 100) => bench.ask(name, { memoryMiB: memory }),
+    warm: (name: string, container: string, memory = 100) => bench.warm(name, container, { memoryMiB: memory }),
   };
-  /** A container for `name` that is idle. */
-  const warm = (name: string, container: string, memory = 100) => {
-    const { caller } = ask(name, memory);
-    const ticket = launches.pop();
-    assert.ok(ticket !== undefined);
-    table.launched(ticket, container);
-    assert.ok(caller.slot !== undefined);
-    table.release(caller.slot, false);
-  };
-  return { table, clock, resources, launches, removed, ask, warm };
 }
 
-function request(name: string, memoryMiB: number): SlotRequest {
-  const task = containerTask(callFor(name, { memoryMiB, idleTimeoutMs: 1_000 }));
-  return { task, key: slotKey(task), affinityKey: name, booking: { memoryMiB, cpuMillis: 0 }, registryToken: "" };
-}
+const request = (name: string, memoryMiB: number) => slotRequest(name, { memoryMiB });
 
 describe("SlotTable", () => {
   it("starts a container for a call that finds none, and hands it over", () => {
@@ -158,7 +117,7 @@ describe("SlotTable", () => {
 
     table.release(caller.slot, true);
 
-    assert.deepEqual(removed, ["c1 broken"]);
+    assert.deepEqual(removed, ["remove c1: broken"]);
     assert.equal(ask("a").acquired.kind, "waiting");
     assert.equal(resources.free.memoryMiB, 800, "its memory is booked until it is gone");
     table.gone("c1");
@@ -173,7 +132,7 @@ describe("SlotTable", () => {
     assert.deepEqual(removed, []);
     clock.advance(1);
 
-    assert.deepEqual(removed, ["c1 idle"]);
+    assert.deepEqual(removed, ["remove c1: idle"]);
     assert.equal(ask("a").acquired.kind, "waiting");
   });
 
@@ -189,7 +148,7 @@ describe("SlotTable", () => {
     assert.deepEqual(removed, []);
     clock.advance(100);
 
-    assert.deepEqual(removed, ["c1 idle"]);
+    assert.deepEqual(removed, ["remove c1: idle"]);
   });
 
   it("refuses when all is busy, saying what is free", () => {
@@ -221,7 +180,7 @@ describe("SlotTable", () => {
 
     const { acquired } = ask("c");
     assert.equal(acquired.kind, "waiting");
-    assert.deepEqual(removed, ["older evicted"]);
+    assert.deepEqual(removed, ["remove older: evicted"]);
     assert.equal(launches.length, 0);
     table.gone("older");
 
@@ -305,7 +264,7 @@ describe("SlotTable", () => {
     warm("a", "a1");
     warm("b", "b1");
     assert.equal(ask("big", 200).acquired.kind, "waiting");
-    assert.deepEqual(removed, ["a1 evicted", "b1 evicted"]);
+    assert.deepEqual(removed, ["remove a1: evicted", "remove b1: evicted"]);
     table.gone("a1");
 
     assert.equal(ask("newcomer").acquired.kind, "refused");
@@ -360,7 +319,7 @@ describe("SlotTable", () => {
     assert.deepEqual(removed, []);
     table.release(caller.slot, false);
 
-    assert.deepEqual(removed, ["c1 broken"]);
+    assert.deepEqual(removed, ["remove c1: broken"]);
   });
 
   it("remembers no key that it has nothing of", () => {
@@ -397,12 +356,12 @@ describe("SlotTable", () => {
     table.launched(launches[0] ?? assert.fail(), "busy");
 
     table.close();
-    assert.deepEqual(removed, ["idle closing"]);
+    assert.deepEqual(removed, ["remove idle: closing"]);
     const { acquired } = ask("a");
     assert.ok(acquired.kind === "refused" && acquired.reason.code === "shutting_down");
     assert.ok(caller.slot !== undefined);
     table.release(caller.slot, false);
 
-    assert.deepEqual(removed, ["idle closing", "busy closing"]);
+    assert.deepEqual(removed, ["remove idle: closing", "remove busy: closing"]);
   });
 });

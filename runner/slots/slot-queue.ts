@@ -1,0 +1,138 @@
+import type { SlotKey } from "../../core/container-task.ts";
+import { freeSlots, type Entry } from "./entry.ts";
+import type { Estimate } from "./estimates.ts";
+import type { SlotRequest, SlotWaiter } from "./slot.ts";
+import type { Start } from "./starts.ts";
+
+/** A call in the queue of its key. */
+export interface Waiting<C> {
+  readonly request: SlotRequest;
+  readonly waiter: SlotWaiter<C>;
+  /** When a slot should have come; if none is on its way by then, a container is started. */
+  until: number;
+  /** It knows that a container is started. */
+  told: boolean;
+}
+
+/** All of one slot key: its containers, the starts of more, and the calls that wait. */
+export class SlotQueue<C> {
+  readonly key: SlotKey;
+  readonly estimate: Estimate;
+  /** Containers that are not leaving. */
+  readonly entries = new Set<Entry<C>>();
+  /** Those with a slot free: first the ones that run calls, so that others can rest. Last in, first out. */
+  readonly #open: Entry<C>[] = [];
+  readonly #idle: Entry<C>[] = [];
+  /** Containers on their way, blocked ones included. */
+  readonly starts = new Set<Start<C>>();
+  /** First come, first served. */
+  readonly waiting: Waiting<C>[] = [];
+  /** Containers that are removed and not yet gone. */
+  leaving = 0;
+  /** No container is started for its minimum alone before this. */
+  pausedUntil = -Infinity;
+  /** Of the call that came last: how many containers there may be, and the token for the next one's image. */
+  latest: SlotRequest;
+
+  constructor(request: SlotRequest, estimate: Estimate) {
+    this.key = request.key;
+    this.latest = request;
+    this.estimate = estimate;
+  }
+
+  /** Calls that one of its containers runs at the same time. */
+  get concurrency(): number {
+    return this.latest.task.concurrency;
+  }
+
+  get unused(): boolean {
+    return this.entries.size + this.starts.size + this.waiting.length + this.leaving === 0;
+  }
+
+  /** No more may be started. */
+  get full(): boolean {
+    const { maxContainers } = this.latest;
+    return maxContainers > 0 && this.entries.size + this.starts.size + this.leaving >= maxContainers;
+  }
+
+  /** Whether a start less would be one too few, for its calls or for the containers it is to keep. */
+  missesStart(least: number): boolean {
+    const others = this.starts.size - 1;
+    return this.waiting.length > others * this.concurrency || this.entries.size + others < least;
+  }
+
+  /** All its starts wait for the image, so another would wait for it as well. */
+  get pulls(): boolean {
+    return this.starts.size > 0 && [...this.starts].every(({ phase }) => phase === "preparing");
+  }
+
+  /** Calls that have a slot which will come back. */
+  get running(): number {
+    let running = 0;
+    for (const entry of this.entries) if (!entry.broken) running += entry.calls;
+    return running;
+  }
+
+  /** Free slots of containers that run calls. */
+  get spareSlots(): number {
+    return this.#open.reduce((sum, entry) => sum + freeSlots(entry), 0);
+  }
+
+  /** The container for the next call, if one has a slot free. */
+  get best(): Entry<C> | undefined {
+    return this.#open.at(-1) ?? this.#idle.at(-1);
+  }
+
+  /** Waiting calls for which no start is under way. */
+  get unbacked(): readonly Waiting<C>[] {
+    return this.waiting.slice(this.#backed);
+  }
+
+  /** Whether a start is under way that it can count on. */
+  isBacked(waiting: Waiting<C>): boolean {
+    return this.waiting.indexOf(waiting) < this.#backed;
+  }
+
+  /** The call that waits longest, taken from the queue if the container has a slot for it. */
+  next(entry: Entry<C>): Waiting<C> | undefined {
+    return freeSlots(entry) > 0 ? this.waiting.shift() : undefined;
+  }
+
+  /** The same, and they no longer wait. */
+  takeUnbacked(): readonly Waiting<C>[] {
+    return this.waiting.splice(this.#backed);
+  }
+
+  /** Tells the others, those that do not know it yet, that a container is started. */
+  tellBacked(): void {
+    for (const waiting of this.waiting.slice(0, this.#backed)) {
+      if (waiting.told) continue;
+      waiting.told = true;
+      waiting.waiter.waits();
+    }
+  }
+
+  /** How many of the waiting calls can count on a start. */
+  get #backed(): number {
+    return this.starts.size * this.concurrency;
+  }
+
+  /** Puts a container where it now belongs. True: it has become idle. */
+  place(entry: Entry<C>): boolean {
+    drop(this.#open, entry);
+    drop(this.#idle, entry);
+    if (freeSlots(entry) === 0) return false;
+    if (entry.calls > 0 || entry.state === "thawing") {
+      this.#open.push(entry);
+      return false;
+    }
+    this.#idle.push(entry);
+    return true;
+  }
+}
+
+function drop<T>(list: T[], item: T): void {
+  // What was used last is at the end.
+  const at = list.lastIndexOf(item);
+  if (at >= 0) list.splice(at, 1);
+}

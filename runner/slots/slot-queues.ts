@@ -1,0 +1,50 @@
+import type { Clock } from "../../core/clock.ts";
+import type { SlotKey } from "../../core/container-task.ts";
+import type { Estimates } from "./estimates.ts";
+import type { Minimums } from "./minimums.ts";
+import { SlotQueue } from "./slot-queue.ts";
+import type { SlotRequest } from "./slot.ts";
+
+/** The queues of all keys that there is anything of. */
+export class SlotQueues<C> implements Iterable<SlotQueue<C>> {
+  readonly #queues = new Map<SlotKey, SlotQueue<C>>();
+  readonly #estimates: Estimates;
+  readonly #minimums: Minimums<C>;
+  readonly #clock: Clock;
+
+  constructor(estimates: Estimates, minimums: Minimums<C>, clock: Clock) {
+    this.#estimates = estimates;
+    this.#minimums = minimums;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#queues.size;
+  }
+
+  [Symbol.iterator](): Iterator<SlotQueue<C>> {
+    return this.#queues.values();
+  }
+
+  get(key: SlotKey): SlotQueue<C> | undefined {
+    return this.#queues.get(key);
+  }
+
+  /** The queue of a call that came just now. */
+  called(request: SlotRequest): SlotQueue<C> {
+    let queue = this.#queues.get(request.key);
+    if (queue === undefined) {
+      queue = new SlotQueue(request, this.#estimates.of(request.key));
+      this.#queues.set(request.key, queue);
+    }
+    queue.estimate.called(this.#clock.now());
+    this.#minimums.called(queue, request);
+    return queue;
+  }
+
+  forgetUnused(queue: SlotQueue<C>): void {
+    if (!queue.unused) return;
+    this.#queues.delete(queue.key);
+    this.#minimums.forget(queue);
+  }
+}

@@ -1,0 +1,119 @@
+import type { CallError } from "../../core/call-error.ts";
+import type { Clock } from "../../core/clock.ts";
+import { Alarm } from "./alarm.ts";
+import type { Expectations } from "./expectations.ts";
+import { busy, crowded, full, refused, tooBig } from "./refusals.ts";
+import type { Resources } from "./resources.ts";
+import type { SlotQueue, Waiting } from "./slot-queue.ts";
+import type { SlotQueues } from "./slot-queues.ts";
+import type { Acquired, SlotRequest, SlotWaiter } from "./slot.ts";
+import type { Starts } from "./starts.ts";
+
+export interface WaitingRoomOptions<C> {
+  readonly resources: Resources;
+  readonly starts: Starts<C>;
+  readonly expectations: Expectations;
+  readonly queues: SlotQueues<C>;
+  /** Calls of one slot key that wait at the same time. */
+  readonly mostWaiting: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Calls without a slot: whether each waits for one that is expected back, has a container started for it, or goes
+ * elsewhere. One whose expectation was in vain gets a container after all.
+ */
+export class WaitingRoom<C> {
+  readonly #options: WaitingRoomOptions<C>;
+  readonly #patience: Alarm;
+
+  constructor(options: WaitingRoomOptions<C>) {
+    this.#options = options;
+    this.#patience = new Alarm(options.clock, () => this.#endPatience());
+  }
+
+  /** A call that found no slot. */
+  enter(queue: SlotQueue<C>, request: SlotRequest, waiter: SlotWaiter<C>): Acquired<C> {
+    const { resources, expectations, mostWaiting, clock } = this.#options;
+    if (!resources.couldFit(request.booking)) return refused(tooBig(request, resources));
+    if (queue.waiting.length >= mostWaiting) return refused(crowded(mostWaiting));
+    const until = clock.now() + expectations.patienceMs(queue);
+    const waiting: Waiting<C> = { request, waiter, until, told: false };
+    const soon = expectations.comesSoon(queue, queue.waiting.length + 1);
+    queue.waiting.push(waiting);
+    const reason = soon ? undefined : this.#startOne(queue, false);
+    if (reason !== undefined) {
+      queue.waiting.pop();
+      return refused(reason);
+    }
+    if (!queue.isBacked(waiting)) this.#patience.by(until);
+    waiting.told = !soon || queue.isBacked(waiting);
+    return { kind: waiting.told ? "waiting" : "soon" };
+  }
+
+  /** A container is removed whose slots some may have expected. */
+  lost(queue: SlotQueue<C>): void {
+    const { expectations } = this.#options;
+    while (queue.waiting.length > 0 && !expectations.comesSoon(queue, queue.waiting.length)) {
+      // Where none can be started, it is their patience that ends it.
+      if (this.#startOne(queue, false) !== undefined) break;
+    }
+    queue.tellBacked();
+  }
+
+  /** A start has failed: whoever has neither another nor a slot to wait for hears why. */
+  failed(queue: SlotQueue<C>, reason: CallError): void {
+    const { expectations } = this.#options;
+    while (queue.waiting.length > 0 && !expectations.comesSoon(queue, queue.waiting.length)) {
+      queue.waiting.shift()?.waiter.failed(reason);
+    }
+  }
+
+  /**
+   * Whether the waiting calls do as well without the start whose turn has come: since it was decided on, calls have
+   * ended, and it is known how long they take. Those that counted on it are patient once more.
+   */
+  spares(queue: SlotQueue<C>): boolean {
+    const { expectations, clock } = this.#options;
+    const others = queue.starts.size - 1;
+    if (queue.estimate.run.value === undefined || queue.waiting.length === 0) return false;
+    if (!expectations.comesSoon(queue, queue.waiting.length, others)) return false;
+    const until = clock.now() + expectations.patienceMs(queue);
+    for (const waiting of queue.waiting.slice(others * queue.concurrency)) waiting.until = until;
+    this.#patience.by(until);
+    return true;
+  }
+
+  close(): void {
+    this.#patience.off();
+  }
+
+  /** Why none can be started, or undefined: one is. */
+  #startOne(queue: SlotQueue<C>, firm: boolean): CallError | undefined {
+    const { starts, resources } = this.#options;
+    if (queue.full) return full(queue.latest);
+    return starts.begin(queue, { mayEvict: true, firm }) ? undefined : busy(queue.latest, resources);
+  }
+
+  /** The slots that some expected did not come. */
+  #endPatience(): void {
+    const { expectations, queues, clock } = this.#options;
+    const now = clock.now();
+    for (const queue of queues) {
+      for (const late of queue.unbacked) {
+        // What it waits for is an image, and a container of its own would wait for that as well.
+        if (late.until <= now && queue.pulls) late.until = now + expectations.patienceMs(queue);
+        if (late.until > now) this.#patience.by(late.until);
+        else if (!queue.isBacked(late)) this.#endPatienceOf(late, queue);
+      }
+    }
+  }
+
+  #endPatienceOf(late: Waiting<C>, queue: SlotQueue<C>): void {
+    const reason = this.#startOne(queue, true);
+    if (reason === undefined) return queue.tellBacked();
+    queue.waiting.splice(queue.waiting.indexOf(late), 1);
+    this.#options.queues.forgetUnused(queue);
+    late.waiter.failed(reason);
+  }
+}
