@@ -164,6 +164,16 @@ describe("a runner", async () => {
     }
   });
 
+  it("counts what it was offered apart from what it ran (unlike Fn: Q35)", async () => {
+    const before = runner.status();
+    await offerTo(runner, callFor("hello", { memoryMiB: 0 })).outcome;
+    await offerTo(runner, callFor("hello")).outcome;
+
+    const { received, handled, active } = runner.status();
+
+    assert.deepEqual([received - before.received, handled - before.handled, active], [2, 1, 0]);
+  });
+
   it("never lets calls with different extensions share a container", async () => {
     const a = await offerTo(runner, callFor("hello", { extensions: { plan: "gold" } })).outcome;
     const b = await offerTo(runner, callFor("hello", { extensions: { plan: "tin" } })).outcome;

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { CallError } from "../../../core/call-error.ts";
 import type { HeaderList } from "../../../core/call.ts";
-import { NO_CAPACITY, NO_TIMINGS } from "../../../core/session/frames.ts";
+import { NO_CAPACITY, NO_TIMINGS, type RunnerFrame } from "../../../core/session/frames.ts";
 import { callFor } from "../../../kiln/testing/call-for.ts";
 import { RecordingHandler, SessionPair } from "../../../kiln/testing/session-pair.ts";
 
@@ -374,6 +374,22 @@ describe("a peer that breaks the protocol", () => {
     const data = { type: "data", call: number, bytes: new Uint8Array(11), end: false } as const;
 
     assert.throws(() => pair.gateway.receive([data]), /more of call 1 than it had credit for/);
+  });
+
+  it("is told when it begins an answer, or goes on with one, before it accepts the call", () => {
+    const early = (call: number): readonly RunnerFrame[] => [
+      { type: "head", call, head: { status: 200, headers: [["X-A", "of a refused try"]] } },
+      { type: "data", call, bytes: new Uint8Array(1), end: false },
+    ];
+    for (const which of [0, 1]) {
+      const pair = new SessionPair();
+      const { number } = offer(pair);
+      pair.toRunner();
+      const frame = early(number)[which];
+      assert.ok(frame !== undefined);
+
+      assert.throws(() => pair.gateway.receive([frame]), /for a call that is offered/);
+    }
   });
 
   it("is told when it uses a call number again", () => {
