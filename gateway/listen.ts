@@ -8,13 +8,9 @@ import { getRequestListener, RequestError, type HttpBindings } from "@hono/node-
 import { CallError } from "../core/call-error.ts";
 import { newCallId } from "../core/call.ts";
 import { silentLog, type Log } from "../core/log.ts";
+import type { Fetcher } from "./fetcher.ts";
 import { errorBody, errorHeaders } from "./invoke/answer-error.ts";
 import { DEFAULT_LIMITS } from "./invoke/limits.ts";
-
-/** What can be served: a Hono app. */
-export interface Fetcher {
-  fetch(request: Request, bindings: HttpBindings): Response | Promise<Response>;
-}
 
 export interface ListenOptions {
   /** Name or address to bind. */

@@ -2,6 +2,7 @@ import { isMap, isNode, isPair, isScalar, LineCounter, parseDocument, type Docum
 import type { z } from "zod";
 
 import { nearestName } from "../core/nearest-name.ts";
+import { expectation, shortly, shownPath } from "./issue-text.ts";
 
 type Path = readonly PropertyKey[];
 /** The fields that may stand at a path: for who misspelled one. */
@@ -35,16 +36,11 @@ function faults(
       const meant = nearestName(key, fieldsAt(issue.path), 3);
       const hint =
         meant === undefined ? `expected one of ${fieldsAt(issue.path).join(", ")}` : `did you mean "${meant}"`;
-      return `${place}: ${shownPath([...issue.path, key])} is not a field, ${hint}`;
+      return `${place}: ${shownPath([...issue.path, key], "the file")} is not a field, ${hint}`;
     });
   }
   const value = issue.input === undefined ? "missing" : shortly(issue.input);
-  return [`${at(offset(document, issue.path))}: ${shownPath(issue.path)} is ${value}, ${expectation(issue)}`];
-}
-
-function expectation(issue: z.core.$ZodIssue): string {
-  const text = issue.code === "invalid_key" ? (issue.issues[0]?.message ?? issue.message) : issue.message;
-  return text.replace(/^Invalid input: /, "").replace(/, received .*$/, "");
+  return [`${at(offset(document, issue.path))}: ${shownPath(issue.path, "the file")} is ${value}, ${expectation(issue)}`];
 }
 
 /** Where the value at a path starts, or the nearest one around it. */
@@ -62,15 +58,4 @@ function keyOffset(document: Document, path: Path, key: string): number | undefi
     ? node.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === key)
     : undefined;
   return (isScalar(pair?.key) ? pair.key.range?.[0] : undefined) ?? offset(document, path);
-}
-
-/** `apps[0].fns[1].memory` */
-function shownPath(path: Path): string {
-  if (path.length === 0) return "the file";
-  return path.map((key, i) => (typeof key === "number" ? `[${key}]` : `${i === 0 ? "" : "."}${String(key)}`)).join("");
-}
-
-function shortly(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }

@@ -36,7 +36,7 @@ export interface SettingFault {
 }
 
 const PREFIX = "kiln/";
-const NAMES = Object.keys(settingFields.shape);
+export const SETTING_NAMES: readonly string[] = Object.keys(settingFields.shape);
 
 /** Annotations of this kind are Kiln's own: they become fields of the call, and containers do not see them. */
 export function isSettingAnnotation(key: string): boolean {
@@ -68,7 +68,7 @@ export function readSettings(
   for (const [key, value] of Object.entries(annotations)) {
     if (!isSettingAnnotation(key)) continue;
     const path = ["annotations", key];
-    const name = NAMES.find((one) => annotationOf(one) === key);
+    const name = SETTING_NAMES.find((one) => annotationOf(one) === key);
     if (name === undefined) faults.push({ path, value, message: `expected ${meant(key)}` });
     else annotated[name] = plain(value);
   }
@@ -90,6 +90,20 @@ export function readSettings(
   return { settings, faults };
 }
 
+/** Settings as the fields say them: `tmpfsMiB` is `tmpfs_size`. */
+export function settingsOf(fn: FunctionSettings): Readonly<Record<string, JsonValue>> {
+  return {
+    tmpfs_size: fn.tmpfsMiB,
+    cpus: fn.cpuMillis / 1_000,
+    on_cancel: fn.onCancel,
+    idempotent: fn.idempotent,
+    concurrency: fn.concurrency,
+    max_calls: fn.maxCalls,
+    min_containers: fn.minContainers,
+    max_containers: fn.maxContainers,
+  };
+}
+
 function settled(fields: SettingFields, annotated: SettingFields): FunctionSettings {
   return {
     tmpfsMiB: fields.tmpfs_size ?? annotated.tmpfs_size ?? DEFAULTS.tmpfsMiB,
@@ -103,12 +117,13 @@ function settled(fields: SettingFields, annotated: SettingFields): FunctionSetti
   };
 }
 
-function annotationOf(name: string): string {
+/** The annotation that says the same as a field. */
+export function annotationOf(name: string): string {
   return PREFIX + name.replaceAll("_", "-");
 }
 
 function meant(key: string): string {
-  const known = NAMES.map(annotationOf);
+  const known = SETTING_NAMES.map(annotationOf);
   return nearestName(key, known, 3) ?? `one of ${known.join(", ")}`;
 }
 

@@ -3,34 +3,26 @@ import { z } from "zod";
 import type { JsonValue } from "../../core/call.ts";
 import { DEFAULTS, LIMITS, type AppSpec, type FunctionSpec } from "../../core/function-spec.ts";
 import { appIdOf, fnIdOf } from "./declared-ids.ts";
+import {
+  ANNOTATION_LIMITS,
+  annotationExpected,
+  annotationKey,
+  configKey,
+  entityName,
+  fnName,
+  image,
+  isAnnotation,
+  syslogUrl,
+} from "./fields.ts";
 import { functionSettings, isSettingAnnotation, readSettings, settingFields } from "./function-settings.ts";
 import type { FoundFunction } from "./functions.ts";
 import { integer, seconds } from "./setting-values.ts";
 
-const ANNOTATION_KEYS = 100;
-const ANNOTATION_BYTES = 512;
-const SYSLOG_SCHEMES = ["udp", "tcp", "unix", "unixgram", "tcp+tls"];
-
 const id = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$/, "expected 1 to 128 letters, digits, _, . or -");
-const appName = z
-  .string()
-  .regex(/^[\p{L}\p{N}_-]+$/u, "expected letters, digits, _ or -")
-  .check(atMostBytes(255));
-const fnName = z
-  .string()
-  .regex(/^[0-9A-Za-z\-_.~$&+=:@]+$/, "expected ASCII letters, digits or -_.~$&+=:@")
-  .check(atMostBytes(255));
-const image = z.string().regex(/^\S+$/, "expected the name of an image, without spaces");
-const config = z.record(
-  z.string().regex(/^[^=\0]+$/, "expected a name without ="),
-  z.string("expected a string: put it in quotes"),
-);
-const annotationKey = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,128}$/, "expected 1 to 128 printable ASCII characters without spaces");
+const config = z.record(configKey, z.string("expected a string: put it in quotes"));
 const annotations = z
-  .record(annotationKey, z.json().refine(isAnnotation, `expected JSON of at most ${ANNOTATION_BYTES} bytes, not empty`))
-  .refine((all) => Object.keys(all).length <= ANNOTATION_KEYS, `expected at most ${ANNOTATION_KEYS} keys`);
+  .record(annotationKey, z.json().refine(isAnnotation, annotationExpected))
+  .refine((all) => Object.keys(all).length <= ANNOTATION_LIMITS.keys, `expected at most ${ANNOTATION_LIMITS.keys} keys`);
 
 const fnFields = z.strictObject({
   id: id.optional(),
@@ -52,15 +44,12 @@ const fn = fnFields.superRefine((declared, context) => {
 
 const app = z.strictObject({
   id: id.optional(),
-  name: appName,
+  name: entityName,
   config: config.optional(),
   annotations: annotations
     .refine(hasNoSettings, "expected no key that begins with kiln/: those are a function's")
     .optional(),
-  syslog_url: z
-    .string()
-    .refine(isSyslogUrl, `expected a URL with one of ${SYSLOG_SCHEMES.join(", ")}`)
-    .optional(),
+  syslog_url: syslogUrl.optional(),
   fns: z.array(fn).optional(),
 });
 
@@ -116,20 +105,8 @@ function settingsIn(declared: z.output<typeof fnFields>): z.output<typeof settin
   return { tmpfs_size, cpus, on_cancel, idempotent, concurrency, max_calls, min_containers, max_containers };
 }
 
-function atMostBytes(bytes: number) {
-  return z.refine<string>((text) => Buffer.byteLength(text) <= bytes, `expected at most ${bytes} bytes`);
-}
-
-function isAnnotation(value: JsonValue): boolean {
-  return value !== null && value !== "" && Buffer.byteLength(JSON.stringify(value)) <= ANNOTATION_BYTES;
-}
-
 function hasNoSettings(annotated: Readonly<Record<string, JsonValue>>): boolean {
   return !Object.keys(annotated).some(isSettingAnnotation);
-}
-
-function isSyslogUrl(text: string): boolean {
-  return text === "" || (URL.canParse(text) && SYSLOG_SCHEMES.includes(new URL(text).protocol.slice(0, -1)));
 }
 
 function refuseDuplicates({ apps }: Declared, context: z.RefinementCtx): void {

@@ -1,5 +1,6 @@
 import type { Call, CallId, CallType, ExtensionMap, JsonValue } from "../../core/call.ts";
 import type { AppSpec, FunctionSpec } from "../../core/function-spec.ts";
+import { isComputedAnnotation } from "../functions/computed-annotations.ts";
 import { isSettingAnnotation } from "../functions/function-settings.ts";
 import type { FoundFunction } from "../functions/functions.ts";
 import { callHeaders, headerValue, type RawHeaders } from "./call-headers.ts";
@@ -12,12 +13,9 @@ export interface CallRequest {
   readonly headers: RawHeaders;
 }
 
-/** Annotations that Fn's API computes: kept, they would give every gateway containers of its own. */
-const COMPUTED = ["fnproject.io/fn/invokeEndpoint", "fnproject.io/trigger/httpEndpoint"];
-
 /** Kiln's own annotations are fields of the call by now: kept, a change of them would cost warm containers. */
 function isForContainers(key: string): boolean {
-  return !COMPUTED.includes(key) && !isSettingAnnotation(key);
+  return !isComputedAnnotation(key) && !isSettingAnnotation(key);
 }
 
 // Frozen, as all calls share it: who writes into it gets an error, not another call's extension.

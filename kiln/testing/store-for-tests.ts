@@ -31,7 +31,7 @@ export async function databaseKinds(): Promise<readonly DatabaseKind[]> {
   ];
 }
 
-async function sqliteFile(): Promise<DatabaseForTests> {
+export async function sqliteFile(): Promise<DatabaseForTests> {
   const directory = await mkdtemp(join(tmpdir(), "kiln-db-"));
   return withOpen({
     url: `sqlite3://${join(directory, "fn.db")}`,
