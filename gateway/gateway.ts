@@ -14,7 +14,7 @@ import type { Exchange } from "./invoke/exchange.ts";
 import { invokeCall } from "./invoke/invoke-call.ts";
 import { DEFAULT_LIMITS, type InvokeLimits } from "./invoke/limits.ts";
 import type { GatewayEnv, Overrider } from "./overrider.ts";
-import { identityPages, JSON_TYPE, only, page } from "./routes.ts";
+import { healthPages, identityPages, only } from "./routes.ts";
 import type { Placer, RunnerPool } from "./runnerpool/runnerpool.ts";
 
 export interface GatewayOptions {
@@ -55,12 +55,7 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   });
 
   identityPages(app, version);
-  page(app, "/livez", (c) => c.body(JSON.stringify({ live: true }), 200, JSON_TYPE));
-  page(app, "/readyz", (c) => {
-    const state = ready();
-    if (!state.ready) throw new CallError("runner_unreachable", `Not ready: ${state.detail}`);
-    return c.body(JSON.stringify(state), 200, JSON_TYPE);
-  });
+  healthPages(app, ready);
 
   const find = async (c: Context<GatewayEnv>, signal: AbortSignal) => {
     const found = await functions.find(c.req.param("fnId") ?? "", signal);

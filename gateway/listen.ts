@@ -17,6 +17,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
+  /** The settings that these come from, for messages. */
+  readonly settings?: { readonly host: string; readonly port: string };
   readonly maxHeaderBytes?: number;
   /** How long requests may go on once the listener is disposed. */
   readonly drainTimeoutMs?: number;
@@ -62,10 +64,10 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
   };
 }
 
-function bind(server: Server, { host, port }: ListenOptions): Promise<AddressInfo> {
+function bind(server: Server, options: ListenOptions): Promise<AddressInfo> {
+  const { host, port } = options;
   return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException) =>
-      reject(new Error(cannotBind(hostAndPort(host, port), cause), { cause }));
+    const failed = (cause: NodeJS.ErrnoException) => reject(new Error(cannotBind(options, cause), { cause }));
     server.once("error", failed);
     server.listen(port, host, () => {
       server.off("error", failed);
@@ -75,11 +77,13 @@ function bind(server: Server, { host, port }: ListenOptions): Promise<AddressInf
   });
 }
 
-function cannotBind(address: string, { code, message }: NodeJS.ErrnoException): string {
-  if (code === "EADDRINUSE") return `Cannot listen on ${address}: the port is in use, set FN_PORT to another`;
-  if (code === "EACCES") return `Cannot listen on ${address}: not permitted, set FN_PORT to 1024 or above`;
+function cannotBind({ host, port, settings }: ListenOptions, { code, message }: NodeJS.ErrnoException): string {
+  const names = settings ?? { host: "FN_BIND", port: "FN_PORT" };
+  const address = hostAndPort(host, port);
+  if (code === "EADDRINUSE") return `Cannot listen on ${address}: the port is in use, set ${names.port} to another`;
+  if (code === "EACCES") return `Cannot listen on ${address}: not permitted, set ${names.port} to 1024 or above`;
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
-    return `Cannot listen on ${address}: this machine has no such address, set FN_BIND to one it has`;
+    return `Cannot listen on ${address}: this machine has no such address, set ${names.host} to one it has`;
   }
   return `Cannot listen on ${address}: ${message}`;
 }

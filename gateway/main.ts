@@ -10,10 +10,9 @@ import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
 import { VERSION } from "../core/version.ts";
-import { functionsFile } from "./functions/functions-file.ts";
-import { createGateway } from "./gateway.ts";
+import { openFunctions } from "./functions/open-functions.ts";
 import type { InvokeLimits } from "./invoke/limits.ts";
-import { listen } from "./listen.ts";
+import { serveGateway } from "./listeners.ts";
 import type { Overrider } from "./overrider.ts";
 import { livePool } from "./runnerpool/discovery/live-pool.ts";
 import type { EjectionLimits } from "./runnerpool/discovery/outliers.ts";
@@ -47,7 +46,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   await using made = new AsyncDisposableStack();
   const overriders = await loadOverriders(options.overriders);
   const pki = made.use(await followPki(settings, log));
-  const lookup = made.use(await functionsFile(settings.FN_FUNCTIONS_FILE, { log }));
+  const { lookup, store } = made.use(await openFunctions(settings, log));
   const source = made.use(await followRunners(settings, log));
   const factory = mtlsRunnerFactory({
     gatewayId: settings.FN_GATEWAY_ID || hostname(),
@@ -61,32 +60,30 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
     log,
   });
   const pool = made.use(livePool({ source, factory, pki, ejection: ejectionOf(settings), clock: systemClock, log }));
-  const stopping = new AbortController();
-  const app = createGateway({
-    functions: lookup,
-    placer: placerOf(settings),
-    pool,
-    overriders,
-    limits: limitsOf(settings),
-    ready: () => pool.readiness(),
-    stopping: stopping.signal,
-    version: VERSION,
-    instruments: { clock: systemClock, log, metrics: createMetrics() },
-  });
-  const listener = await listen(app, {
-    host: settings.FN_BIND,
-    port: settings.FN_PORT,
-    maxHeaderBytes: settings.FN_MAX_REQUEST_HEADER_SIZE,
-    drainTimeoutMs: settings.FN_DRAIN_MSECS,
-    lastCall: () => stopping.abort(),
+  const metrics = createMetrics();
+  const served = await serveGateway(settings, {
+    gateway: {
+      functions: lookup,
+      placer: placerOf(settings),
+      pool,
+      overriders,
+      limits: limitsOf(settings),
+      ready: () => pool.readiness(),
+      instruments: { clock: systemClock, log, metrics },
+    },
+    store,
+    metrics,
     log,
   });
-  made.use(listener);
-  log.info("Gateway serves", { address: listener.address, runners: source.runners.map(({ address }) => address) });
+  made.use(served);
+  const address = served.public.address;
+  const admin = served.admin?.address;
+  log.info("Gateway serves", { address, admin, runners: source.runners.map(({ address }) => address) });
   const owned = made.move();
   return {
-    address: listener.address,
-    hurry: () => listener.hurry(),
+    address,
+    admin,
+    hurry: () => served.public.hurry(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

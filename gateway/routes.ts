@@ -1,6 +1,7 @@
 import type { Env, Handler, Hono } from "hono";
 
 import { CallError } from "../core/call-error.ts";
+import type { Readiness } from "../core/readiness.ts";
 
 export const JSON_TYPE = { "content-type": "application/json; charset=utf-8" };
 
@@ -11,6 +12,16 @@ const PING = '{"goto":"https://github.com/fnproject/fn","hello":"world!"}';
 export function identityPages<E extends Env>(app: Hono<E>, version: string): void {
   page(app, "/", (c) => c.body(PING, 200, JSON_TYPE));
   page(app, "/version", (c) => c.body(JSON.stringify({ version }), 200, JSON_TYPE));
+}
+
+/** What orchestrators ask. */
+export function healthPages<E extends Env>(app: Hono<E>, ready: () => Readiness): void {
+  page(app, "/livez", (c) => c.body(JSON.stringify({ live: true }), 200, JSON_TYPE));
+  page(app, "/readyz", (c) => {
+    const state = ready();
+    if (!state.ready) throw new CallError("runner_unreachable", `Not ready: ${state.detail}`);
+    return c.body(JSON.stringify(state), 200, JSON_TYPE);
+  });
 }
 
 /** A fixed route that is only read. */

@@ -1,4 +1,4 @@
-import { choice, integer, text, words } from "../core/config.ts";
+import { choice, integer, optionalPort, secretText, text, words } from "../core/config.ts";
 import { DEFAULT_PLACER, DEFAULT_QUEUE, PLACERS } from "./runnerpool/placers/create-placer.ts";
 
 /** Every setting of a gateway. `--help` and the README's table are printed from it. */
@@ -27,7 +27,27 @@ export const GATEWAY_SETTINGS = {
   ),
   FN_NODE_CERT_KEY: text("", "PEM file of its key"),
   FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose runners are believed"),
-  FN_FUNCTIONS_FILE: text("functions.yaml", "YAML file of apps and functions; changes to it take effect at once"),
+  FN_DB_URL: secretText(
+    "Database of apps, functions and triggers: sqlite3:///path/to/file or postgres://user:password@host/name; " +
+      "none takes the file data/fn.db, or no database where FN_FUNCTIONS_FILE is set",
+  ),
+  FN_DB_MAX_CONNECTIONS: integer(10, "Most connections to PostgreSQL, beside one that listens", { min: 1 }),
+  FN_FUNCTIONS_FILE: text(
+    "",
+    "YAML file of apps and functions, put into the database where FN_DB_URL names one; changes to it take effect at once",
+  ),
+  FN_LOOKUP_CACHE_SIZE: integer(10_000, "Most functions that are remembered between calls", { min: 1 }),
+  FN_ADMIN_BIND: text("127.0.0.1", "Address for the API, its description at /docs, /metrics, /livez and /readyz"),
+  FN_ADMIN_PORT: optionalPort(
+    "Their port, 0 takes a free one; none serves them on FN_PORT if FN_BIND is of this machine alone",
+  ),
+  FN_ADMIN_TOKEN: secretText("Bearer token that they ask for, health excepted; has to be set beyond loopback"),
+  FN_API_MAX_REQUEST_SIZE: integer(1_048_576, "Largest body of a request to the API, bytes", { min: 1_024 }),
+  FN_PUBLIC_LB_URL: text(
+    "",
+    "Where clients reach functions, for the annotations that say so; by default as the API is reached",
+  ),
+  FN_TRUSTED_PROXIES: words([], "Addresses and ranges such as 10.0.0.0/8 of proxies whose X-Forwarded-* is believed"),
   FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
   FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),
 

@@ -40,7 +40,9 @@ function faults(
     });
   }
   const value = issue.input === undefined ? "missing" : shortly(issue.input);
-  return [`${at(offset(document, issue.path))}: ${shownPath(issue.path, "the file")} is ${value}, ${expectation(issue)}`];
+  return [
+    `${at(offset(document, issue.path))}: ${shownPath(issue.path, "the file")} is ${value}, ${expectation(issue)}`,
+  ];
 }
 
 /** Where the value at a path starts, or the nearest one around it. */

@@ -16,6 +16,7 @@ import { supervise } from "./supervisor.ts";
 
 /** Where this Kiln lies. */
 const clone = join(import.meta.dirname, "..");
+const ownState = join(clone, ".kiln");
 const exampleFunctions = join(clone, "examples/functions");
 
 export interface StartOptions {
@@ -57,7 +58,7 @@ interface Prepared {
   readonly functions: FunctionsFile;
 }
 
-async function prepare({ env, stop, write, stateDirectory = join(clone, ".kiln") }: StartOptions): Promise<Prepared> {
+async function prepare({ env, stop, write, stateDirectory = ownState }: StartOptions): Promise<Prepared> {
   const choice = await chooseDriver(env);
   write(`${choice.sentence}\n`);
   const pki = await devPki(join(stateDirectory, "pki"), write);
@@ -82,15 +83,16 @@ function runnerPlan({ env, args, mains = ownMains }: StartOptions, { choice, pki
 }
 
 function gatewayPlan(
-  { env, args, mains = ownMains }: StartOptions,
+  { env, args, mains = ownMains, stateDirectory = ownState }: StartOptions,
   { pki, functions }: Prepared,
   runner: Child | undefined,
 ): ChildPlan {
+  const defaults = { FN_FUNCTIONS_FILE: functions.path, FN_DB_URL: `sqlite3:${join(stateDirectory, "fn.db")}` };
   return {
     name: "gateway",
     main: mains.gateway,
     args: args.gateway,
-    env: gatewayEnv(env, pki.gateway, runner?.address ?? "", { FN_FUNCTIONS_FILE: functions.path }),
+    env: gatewayEnv(env, pki.gateway, runner?.address ?? "", defaults),
     graceMs: graceMs(env, GATEWAY_SETTINGS),
   };
 }

@@ -1,6 +1,7 @@
-import { Hono } from "hono";
+import type { Hono } from "hono";
 
 import { CallError } from "../../core/call-error.ts";
+import type { GatewayEnv } from "../overrider.ts";
 import { JSON_TYPE, only, page } from "../routes.ts";
 import type { Store } from "../store/store.ts";
 import { appsResource } from "./apps.ts";
@@ -21,7 +22,7 @@ export interface ApiOptions {
 }
 
 /** Adds Fn's API of apps, functions and triggers, and its description, to a Hono app. */
-export function serveApi(api: Hono, { store, endpointBase, limits, version }: ApiOptions): void {
+export function serveApi(api: Hono<GatewayEnv>, { store, endpointBase, limits, version }: ApiOptions): void {
   const apps = appsResource(store);
   const fns = fnsResource(store, endpointBase);
   const triggers = triggersResource(store, endpointBase);
@@ -35,11 +36,13 @@ export function serveApi(api: Hono, { store, endpointBase, limits, version }: Ap
   const json = JSON.stringify(document);
   page(api, "/openapi.json", (c) => c.body(json, 200, JSON_TYPE));
   const html = docsPage(document);
-  page(api, "/docs", (c) => c.html(html, 200, { "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" }));
+  page(api, "/docs", (c) =>
+    c.html(html, 200, { "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'" }),
+  );
 }
 
 /** Calls and their logs, which Fn took out of its API and still answers for. */
-function serveRemoved(api: Hono): void {
+function serveRemoved(api: Hono<GatewayEnv>): void {
   const calls = "/v2/fns/:fn_id/calls";
   for (const path of [calls, `${calls}/:call_id`, `${calls}/:call_id/log`]) {
     page(api, path, () => {
@@ -49,10 +52,10 @@ function serveRemoved(api: Hono): void {
 }
 
 /** What Fn's load balancers ask for a trigger, by its exact source: with its slash, so that two follow each other. */
-function serveLookup(api: Hono, store: Store): void {
+function serveLookup(api: Hono<GatewayEnv>, store: Store): void {
   const path = "/v2/runner/apps/:app_id/triggerBySource/:trigger_type/*";
   api.get(path, async (c) => {
-    const { app_id = "", trigger_type = "" } = c.req.param();
+    const { app_id, trigger_type } = c.req.param();
     const source = sourceOf(c.req.path);
     const found = source === undefined ? undefined : await store.triggers.bySource(app_id, trigger_type, source);
     if (found === undefined) throw new CallError("trigger_not_found");

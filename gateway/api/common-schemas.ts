@@ -1,12 +1,6 @@
 import { z } from "zod";
 
-import {
-  ANNOTATION_LIMITS,
-  annotationExpected,
-  annotationKey,
-  configKey,
-  isAnnotation,
-} from "../functions/fields.ts";
+import { ANNOTATION_LIMITS, annotationExpected, annotationKey, configKey, isAnnotation } from "../functions/fields.ts";
 
 const configValue = z.string("expected a string").regex(/^[^\0]*$/, "expected a string without NUL");
 
@@ -24,7 +18,10 @@ export const annotations = z
   .describe("Any JSON by key, kept and shown");
 
 export const annotationsChange = z
-  .record(annotationKey, z.unknown().refine((value) => isRemoval(value) || isAnnotation(value), annotationExpected))
+  .record(
+    annotationKey,
+    z.unknown().refine((value) => isRemoval(value) || isAnnotation(value), annotationExpected),
+  )
   .nullable()
   .describe("Merged into what is there; an empty string or null takes a key out");
 

@@ -28,13 +28,13 @@ table{border-collapse:collapse}td{padding:.1rem 1rem .1rem 0;vertical-align:top}
 :root{color-scheme:light dark}`;
 
 /** The API's description as a page that needs no script and nothing from elsewhere. */
-export function docsPage(document: object): string {
+export function docsPage(document: object): Html {
   const { info, paths, components } = described.parse(document);
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, each]) => ({ path, method: method.toUpperCase(), ...each })),
   );
   const tags = [...new Set(operations.map((each) => each.tags[0]))];
-  return String(html`<!doctype html>
+  return html`<!doctype html>
     <html lang="en">
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width" />
@@ -45,10 +45,11 @@ export function docsPage(document: object): string {
       <h1>${info.title} API ${info.version}</h1>
       <p>${info.description} The same for programs: <a href="/openapi.json">/openapi.json</a></p>
       ${tags.map(
-        (tag) => html`<h2>${tag}</h2>
-          ${operations.filter((each) => each.tags[0] === tag).map((each) => shown(each, components.schemas))}`,
+        (tag) =>
+          html`<h2>${tag}</h2>
+            ${operations.filter((each) => each.tags[0] === tag).map((each) => shown(each, components.schemas))}`,
       )}
-    </html>`);
+    </html>`;
 }
 
 function shown(each: z.output<typeof operation> & { path: string; method: string }, schemas: Schemas): Html {
@@ -65,7 +66,12 @@ function shown(each: z.output<typeof operation> & { path: string; method: string
           </tr>`,
       )}
     </table>
-    ${requestBody === undefined ? "" : html`<h4>Request</h4>${pretty(requestBody.content, schemas)}`}
+    ${
+      requestBody === undefined
+        ? ""
+        : html`<h4>Request</h4>
+            ${pretty(requestBody.content, schemas)}`
+    }
     ${Object.entries(responses).map(
       ([status, answer]) =>
         html`<h4>${status === "default" ? "Failures" : status}: ${answer.description}</h4>

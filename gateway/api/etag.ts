@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Context } from "hono";
 
 import { CallError } from "../../core/call-error.ts";
+import type { GatewayEnv } from "../overrider.ts";
 import type { Stored } from "../store/store.ts";
 
 /** Differs after every change of the entity: of what is stored, not of what an answer adds for its reader. */
@@ -11,14 +12,14 @@ export function etagOf(entity: Stored): string {
 }
 
 /** @throws CallError `precondition_failed` where the client's If-Match names another version */
-export function checkIfMatch(c: Context, current: Stored): void {
+export function checkIfMatch(c: Context<GatewayEnv>, current: Stored): void {
   const wanted = c.req.header("if-match");
   if (wanted === undefined || tags(wanted).some((tag) => tag === "*" || tag === etagOf(current))) return;
   throw new CallError("precondition_failed");
 }
 
 /** Whether the client has this version already. */
-export function isKnown(c: Context, current: Stored): boolean {
+export function isKnown(c: Context<GatewayEnv>, current: Stored): boolean {
   const etag = etagOf(current);
   return tags(c.req.header("if-none-match") ?? "").some((tag) => tag === "*" || tag.replace(/^W\//, "") === etag);
 }

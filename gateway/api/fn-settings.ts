@@ -1,10 +1,5 @@
 import type { JsonValue } from "../../core/call.ts";
-import {
-  annotationOf,
-  type FunctionSettings,
-  SETTING_NAMES,
-  settingsOf,
-} from "../functions/function-settings.ts";
+import { annotationOf, type FunctionSettings, SETTING_NAMES, settingsOf } from "../functions/function-settings.ts";
 import type { Body } from "./read-body.ts";
 
 type Annotations = Readonly<Record<string, JsonValue>>;

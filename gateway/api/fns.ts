@@ -42,9 +42,8 @@ const update = z.object({
   memory: nullable(limits.memory),
   config: configChange.optional(),
   annotations: annotationsChange.optional(),
-  ...z.object(
-    Object.fromEntries(Object.entries(settingFields.shape).map(([name, schema]) => [name, nullable(schema)])),
-  ).shape,
+  ...z.object(Object.fromEntries(Object.entries(settingFields.shape).map(([name, schema]) => [name, nullable(schema)])))
+    .shape,
 });
 
 const entity = z.object({

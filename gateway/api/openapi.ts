@@ -82,7 +82,7 @@ function component({ schemas }: Parts, name: string, schema: z.ZodType): JsonSch
 }
 
 function queryParameters(query: z.ZodObject): object[] {
-  return Object.entries(query.shape).map(([name, schema]) => ({
+  return Object.entries<z.core.$ZodType>(query.shape).map(([name, schema]) => ({
     name,
     in: "query",
     required: !z.safeParse(schema, undefined).success,

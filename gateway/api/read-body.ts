@@ -23,7 +23,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Bo
 }
 
 async function text(request: Request, { maxBytes, timeoutMs }: BodyLimits): Promise<string> {
-  const reader = request.body?.getReader();
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = request.body?.getReader();
   if (reader === undefined) return "";
   const chunks: Uint8Array[] = [];
   let bytes = 0;

@@ -2,6 +2,7 @@ import type { Context, Hono } from "hono";
 import type { z } from "zod";
 
 import { CallError } from "../../core/call-error.ts";
+import type { GatewayEnv } from "../overrider.ts";
 import { JSON_TYPE, only } from "../routes.ts";
 import type { Collection, New, Stored } from "../store/store.ts";
 import { checkIfMatch, etagOf, isKnown } from "./etag.ts";
@@ -50,19 +51,19 @@ export interface Resource<T extends Entity, Filter, Create, Update> extends Reso
   made(body: Create, raw: Body): New<T> | Promise<New<T>>;
   changed(current: T, request: ChangeRequest<Update>): T;
   /** As clients see them, in the same order. */
-  shown(entities: readonly T[], c: Context): Promise<readonly object[]>;
+  shown(entities: readonly T[], c: Context<GatewayEnv>): Promise<readonly object[]>;
 }
 
 /** Serves list, create, read, change and delete of one kind of entity. */
 export function serveResource<T extends Entity, Filter, Create, Update>(
-  api: Hono,
+  api: Hono<GatewayEnv>,
   resource: Resource<T, Filter, Create, Update>,
   limits: BodyLimits,
 ): void {
   const { noun, path, idName, schemas, collection } = resource;
   const onePath = `${path}/:${idName}`;
-  const idOf = (c: Context) => c.req.param(idName) ?? "";
-  const answer = async (c: Context, one: T) => {
+  const idOf = (c: Context<GatewayEnv>) => c.req.param(idName) ?? "";
+  const answer = async (c: Context<GatewayEnv>, one: T) => {
     const [shown] = await resource.shown([one], c);
     return c.body(JSON.stringify(shown), 200, { ...JSON_TYPE, etag: etagOf(one) });
   };
@@ -98,7 +99,7 @@ export function serveResource<T extends Entity, Filter, Create, Update>(
 }
 
 async function listed<T extends Entity, Filter, Create, Update>(
-  c: Context,
+  c: Context<GatewayEnv>,
   resource: Resource<T, Filter, Create, Update>,
 ): Promise<object> {
   const query = c.req.query();

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { CallError } from "../../core/call-error.ts";
 import { TRIGGER_ENDPOINT } from "../functions/computed-annotations.ts";
 import { atMostBytes, entityName } from "../functions/fields.ts";
+import type { GatewayEnv } from "../overrider.ts";
 import type { Store, StoredTrigger, TriggerFilter } from "../store/store.ts";
 import { annotations, annotationsChange, stamps } from "./common-schemas.ts";
 import type { EndpointBase } from "./endpoint-base.ts";
@@ -95,7 +96,10 @@ function changed(current: StoredTrigger, request: ChangeRequest<Update>): Stored
   const { app_id, name, fn_id, source, annotations } = request.change;
   refuseChange(request, { type: current.type });
   if (app_id !== undefined && app_id !== current.appId) {
-    throw new CallError("invalid_field", `Invalid field: app_id is not the trigger's, which cannot move to another app`);
+    throw new CallError(
+      "invalid_field",
+      `Invalid field: app_id is not the trigger's, which cannot move to another app`,
+    );
   }
   return {
     ...current,
@@ -109,7 +113,7 @@ function changed(current: StoredTrigger, request: ChangeRequest<Update>): Stored
 /** All of one app, as every list and every single one is. */
 async function shownWithEndpoint(
   triggers: readonly StoredTrigger[],
-  c: Context,
+  c: Context<GatewayEnv>,
   store: Store,
   base: EndpointBase,
 ): Promise<readonly object[]> {

@@ -30,9 +30,7 @@ export const annotationKey = z
 
 export const annotationExpected = `expected JSON of at most ${ANNOTATION_LIMITS.valueBytes} bytes, not empty`;
 
-export const syslogUrl = z
-  .string()
-  .refine(isSyslogUrl, `expected a URL with one of ${SYSLOG_SCHEMES.join(", ")}`);
+export const syslogUrl = z.string().refine(isSyslogUrl, `expected a URL with one of ${SYSLOG_SCHEMES.join(", ")}`);
 
 export function isAnnotation(value: unknown): value is JsonValue {
   if (value === null || value === "" || value === undefined) return false;

@@ -16,6 +16,8 @@ export interface FunctionsFile extends FunctionLookup, AsyncDisposable {
 interface FunctionsFileOptions {
   readonly log?: Log;
   readonly clock?: Clock;
+  /** Takes over a changed file before it is in force; what it throws keeps the one that is. */
+  readonly applied?: (declared: readonly FoundFunction[]) => Promise<void>;
   /** How often the file is looked at. A change takes effect after at most two of these. */
   readonly pollMs?: number;
 }
@@ -28,13 +30,15 @@ const LARGEST_BYTES = 16 * 1024 * 1024;
  * @throws Error naming file, line and path, if it is broken at the start
  */
 export async function functionsFile(path: string, options: FunctionsFileOptions = {}): Promise<FunctionsFile> {
-  const { log = silentLog, clock = systemClock, pollMs = 250 } = options;
+  const { log = silentLog, clock = systemClock, pollMs = 250, applied = async () => {} } = options;
   const loaded = await filesVersion([path]);
   let inForce = await load(path);
 
   const reload = async (): Promise<boolean> => {
     try {
-      inForce = await load(path);
+      const next = await load(path);
+      await applied(next.all);
+      inForce = next;
       log.info("Functions file loaded", { file: path, functions: inForce.all.length });
     } catch (error) {
       log.error("Functions file is broken, its last good version stays in force", { file: path, error });

@@ -22,7 +22,10 @@ const id = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$/, "expected 1 to
 const config = z.record(configKey, z.string("expected a string: put it in quotes"));
 const annotations = z
   .record(annotationKey, z.json().refine(isAnnotation, annotationExpected))
-  .refine((all) => Object.keys(all).length <= ANNOTATION_LIMITS.keys, `expected at most ${ANNOTATION_LIMITS.keys} keys`);
+  .refine(
+    (all) => Object.keys(all).length <= ANNOTATION_LIMITS.keys,
+    `expected at most ${ANNOTATION_LIMITS.keys} keys`,
+  );
 
 const fnFields = z.strictObject({
   id: id.optional(),

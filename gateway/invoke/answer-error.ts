@@ -31,7 +31,7 @@ export function answerErrors(log: Log, retryAfterSeconds: number): ErrorHandler<
     // Of an answer that was there already, nothing may show in this one.
     if (c.finalized) dropAnswer(c);
     if (exchange !== undefined) exchange.refused(failure);
-    else if (failure.code === "internal")
+    else if (failure.code === "internal" || failure.code === "store_unavailable")
       log.error("Request failed", { call_id: callId, path: c.req.path, error: failure });
     if (http !== undefined && http.status < 400) return redirect(http.getResponse(), callId);
     return c.newResponse(

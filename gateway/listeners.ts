@@ -1,0 +1,105 @@
+import type { Settings } from "../core/config.ts";
+import type { Log } from "../core/log.ts";
+import { isLoopback } from "../core/loopback.ts";
+import type { Metrics } from "../core/metrics.ts";
+import { processMetrics } from "../core/process-metrics.ts";
+import { VERSION } from "../core/version.ts";
+import { createAdmin } from "./admin.ts";
+import { createGateway, type GatewayOptions } from "./gateway.ts";
+import { listen, type Listener } from "./listen.ts";
+import type { GATEWAY_SETTINGS } from "./settings.ts";
+import type { Store } from "./store/store.ts";
+import { trustedProxies } from "./trusted-proxies.ts";
+
+export interface Served extends AsyncDisposable {
+  readonly public: Listener;
+  /** The administrators' own listener, where there is one. */
+  readonly admin: Listener | undefined;
+}
+
+export interface ServeParts {
+  readonly gateway: Omit<GatewayOptions, "otherwise" | "stopping" | "version">;
+  readonly store: Store | undefined;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
+
+/**
+ * Serves clients on one port, and administrators on another, or on the same where only this machine reaches it.
+ * @throws Error where anybody could administer, or an address cannot be bound
+ */
+export async function serveGateway(settings: GatewaySettings, parts: ServeParts): Promise<Served> {
+  const { log, metrics, store } = parts;
+  const { FN_ADMIN_BIND: adminHost, FN_ADMIN_PORT: adminPort, FN_ADMIN_TOKEN: token } = settings;
+  if (adminPort !== undefined && token === "" && !isLoopback(adminHost)) {
+    throw new Error(
+      `Cannot serve the API on ${adminHost} to everybody: set FN_ADMIN_TOKEN, or FN_ADMIN_BIND to 127.0.0.1`,
+    );
+  }
+  const shared = adminPort === undefined && isLoopback(settings.FN_BIND);
+  if (adminPort === undefined && !shared) {
+    log.warn("The API and metrics are not served: FN_BIND is not of this machine alone, and FN_ADMIN_PORT is not set");
+  }
+  processMetrics(metrics);
+  const proxies = trustedProxies(settings.FN_TRUSTED_PROXIES);
+  let publicPort = settings.FN_PORT;
+  const admin = createAdmin({
+    store,
+    endpointBase: (c) => {
+      if (settings.FN_PUBLIC_LB_URL !== "") return settings.FN_PUBLIC_LB_URL.replace(/\/+$/, "");
+      const origin = proxies.origin(c);
+      return shared || proxies.isTrusted(c) ? origin : onPort(origin, publicPort);
+    },
+    limits: { maxBytes: settings.FN_API_MAX_REQUEST_SIZE, timeoutMs: settings.FN_REQUEST_BODY_READ_TIMEOUT_MSECS },
+    token,
+    proxies,
+    metrics,
+    ready: parts.gateway.ready ?? (() => ({ ready: true, detail: "no check" })),
+    retryAfterSeconds: settings.FN_RETRY_AFTER_SECS,
+    version: VERSION,
+    log,
+  });
+  const stopping = new AbortController();
+  const gateway = createGateway({
+    ...parts.gateway,
+    ...(shared ? { otherwise: admin } : {}),
+    stopping: stopping.signal,
+    version: VERSION,
+  });
+
+  await using bound = new AsyncDisposableStack();
+  const common = { maxHeaderBytes: settings.FN_MAX_REQUEST_HEADER_SIZE, log };
+  // Bound first, to be closed last: what is going on can be seen while calls end.
+  const adminListener =
+    adminPort === undefined
+      ? undefined
+      : bound.use(
+          await listen(admin, {
+            ...common,
+            host: adminHost,
+            port: adminPort,
+            settings: { host: "FN_ADMIN_BIND", port: "FN_ADMIN_PORT" },
+            drainTimeoutMs: 0,
+          }),
+        );
+  const listener = bound.use(
+    await listen(gateway, {
+      ...common,
+      host: settings.FN_BIND,
+      port: settings.FN_PORT,
+      drainTimeoutMs: settings.FN_DRAIN_MSECS,
+      lastCall: () => stopping.abort(),
+    }),
+  );
+  publicPort = listener.port;
+  const owned = bound.move();
+  return { public: listener, admin: adminListener, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+function onPort(origin: string, port: number): string {
+  const url = new URL(origin);
+  url.port = String(port);
+  return url.origin;
+}
