@@ -5,10 +5,15 @@ import { nearestName } from "../core/nearest-name.ts";
 import { stopOnSignals } from "../core/stop-requests.ts";
 import { certs, certsUsage } from "./certs.ts";
 import { messageOf } from "./child.ts";
+import { networks, networksUsage } from "./networks/networks.ts";
 import { readStartArgs, startUsage } from "./start-args.ts";
 import { start } from "./start.ts";
 
-const USAGES: Readonly<Record<string, string>> = { start: startUsage, certs: certsUsage };
+const USAGES: Readonly<Record<string, string>> = {
+  start: startUsage,
+  certs: certsUsage,
+  networks: networksUsage,
+};
 
 // A closed terminal or a reader that left is no reason to leave the children alone.
 process.stdout.on("error", () => {});
@@ -33,6 +38,7 @@ async function run(): Promise<number> {
   else if (usage === undefined) return misused();
   else if (args.includes("--help") || args.includes("-h")) write(usage);
   else if (command === "start") return startHere();
+  else if (command === "networks") await networks(args, process.env["DOCKER_HOST"], write);
   else await certs(args, userDirectory(), write);
   return 0;
 }
