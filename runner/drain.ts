@@ -10,6 +10,8 @@ export interface DrainParts {
   readonly own: ReadonlySet<CallRun>;
   /** Containers that exist or are being started or removed. */
   readonly containers: () => number;
+  /** Whether any can be removed just now. */
+  readonly canRemove: () => boolean;
   /** Ends starts that are under way. */
   readonly stopStarts: (reason: CallError) => void;
   /** Running calls are no longer waited for. */
@@ -30,6 +32,8 @@ export interface DrainReport {
 const POLL_MS = 10;
 /** What is left of a runner that stops gets this long to go. */
 const REMOVAL_MS = 30_000;
+/** The same where its driver cannot remove anything. */
+const HOPELESS_MS = 2_000;
 
 /** Waits for running calls within their bound, ends those that are left, and waits until their containers are gone. */
 export async function drainCalls(parts: DrainParts): Promise<DrainReport> {
@@ -47,7 +51,7 @@ export async function drainCalls(parts: DrainParts): Promise<DrainReport> {
   if (cutCalls > 0) log.warn("Ending calls that still run", { calls: cutCalls, hurried: hurried.aborted });
   parts.stopStarts(reason);
   for (const run of active) run.end(reason);
-  await until(() => containers() === 0, REMOVAL_MS);
+  await until(() => containers() === 0, parts.canRemove() ? REMOVAL_MS : HOPELESS_MS);
   const leftContainers = containers();
   if (leftContainers > 0) log.error("Containers are left behind", { containers: leftContainers });
   return { cutCalls, leftContainers };

@@ -15,7 +15,7 @@ import type { SocketDirectories } from "./hot/socket-directory.ts";
 import { FunctionLogs } from "./logs/function-logs.ts";
 import type { CallPort, OfferedCallHandler } from "./rpc/call-port.ts";
 import { runnerGauges, runnerMetrics } from "./runner-metrics.ts";
-import { Resources } from "./slots/resources.ts";
+import { NOTHING, Resources } from "./slots/resources.ts";
 import { SlotTable } from "./slots/slot-table.ts";
 import type { Booking, SlotLimits } from "./slots/slot.ts";
 import { TaskCache } from "./slots/task-cache.ts";
@@ -144,12 +144,18 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       freeze: (hot) => background(freezing.freeze(hot).then((ok) => slots.froze(hot, ok))),
       thaw: (hot) => background(freezing.thaw(hot).then((ok) => slots.thawed(hot, ok))),
       changed: tellCapacity,
+      trouble: () => driver.availability?.trouble,
     },
     clock,
     limits,
   );
 
   const containers = new Containers({ launch, slots, signal: stopping.signal, log, count });
+  driver.availability?.observe(() => {
+    const trouble = driver.availability?.trouble;
+    if (trouble !== undefined) slots.troubled(trouble);
+    tellCapacity();
+  });
 
   function tellCapacity(): void {
     if (!capacityTold || observers.size === 0) return;
@@ -162,7 +168,9 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   }
 
   function capacity(): Capacity {
-    const { free, total } = resources;
+    const { total } = resources;
+    // Gateways place no call for which a container would have to be started.
+    const free = driver.availability?.trouble === undefined ? resources.free : NOTHING;
     const { idle, spareSlots, ...counts } = slots.load;
     return {
       freeMemoryMiB: free.memoryMiB,
@@ -182,6 +190,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       active,
       own,
       containers: () => Math.max(slots.size, leaving.size),
+      canRemove: () => driver.availability?.trouble === undefined,
       stopStarts: (reason) => stopping.abort(reason),
       hurried: hurrying.signal,
       drainMs: limits.drainMs,

@@ -33,6 +33,8 @@ export const RUNNER_SETTINGS = {
 
   FN_DRIVER: choice(["docker", "process"], "docker", "What runs functions; process has no isolation and no limits"),
   DOCKER_HOST: text("unix:///var/run/docker.sock", "Where the Docker Engine listens: unix:// or tcp://"),
+  FN_DOCKER_PING_MSECS: integer(2_000, "Time between two pings of Docker", { min: 1 }),
+  FN_DOCKER_PING_TIMEOUT_MSECS: integer(5_000, "Longest wait for a ping's answer, then Docker is away", { min: 1 }),
   FN_INSTALLATION_ID: text(
     "default",
     "Names what belongs together: leftovers of the same installation and runner are removed",

@@ -62,6 +62,8 @@ export class SlotBench {
   readonly dropped: LaunchTicket[] = [];
   /** What was wanted of containers, in its order. */
   readonly wanted: string[] = [];
+  /** Why no container can be started, if so. */
+  trouble: CallError | undefined;
   #started = 0;
 
   constructor(options: SlotBenchOptions = {}) {
@@ -77,6 +79,7 @@ export class SlotBench {
       remove: (container, why) => void this.wanted.push(`remove ${container}: ${why}`),
       freeze: (container) => void this.wanted.push(`freeze ${container}`),
       thaw: (container) => void this.wanted.push(`thaw ${container}`),
+      trouble: () => this.trouble,
       changed() {},
     };
     const defaults = { freezeIdleMs: -1, startsAtOnce: 100, slotWaitMs: 0, mostWaiting: 1_000 };

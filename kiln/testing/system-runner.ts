@@ -4,9 +4,11 @@ import { systemClock } from "../../core/clock.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import { createMetrics } from "../../core/metrics.ts";
 import { dockerDriver, type ContainerCreateOptions } from "../../runner/driver/docker/docker-driver.ts";
+import { enginePing, watchEngine, type EngineHealthOptions } from "../../runner/driver/docker/engine-health.ts";
 import type { Docker } from "../../runner/driver/docker/engine.ts";
 import { createGuard, type Guard } from "../../runner/driver/docker/guard.ts";
 import type { ImageOptions } from "../../runner/driver/docker/images/images.ts";
+import { throughOutages } from "../../runner/driver/docker/through-outages.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 import type { StatusOptions } from "../../runner/status/check-status.ts";
@@ -20,6 +22,8 @@ export interface SystemRunnerOptions {
   readonly runnerOverriders?: RunnerOptions<ContainerCreateOptions>["overriders"];
   readonly guard?: Guard;
   readonly pulls?: ImageOptions;
+  /** Lets it live through outages of Docker, which it pings so. */
+  readonly pings?: Pick<EngineHealthOptions, "everyMs" | "timeoutMs">;
   readonly runnerLimits?: Partial<RunnerLimits>;
   readonly status?: StatusOptions;
   readonly memoryMiB?: number;
@@ -50,13 +54,19 @@ export async function systemRunner(runnerId: string, options: SystemRunnerOption
     const callHooks = hooks.flatMap(({ call }) => (call === undefined ? [] : [{ call }]));
     return processRunner({ runnerId, hooks: callHooks, overriders, resources, limits, functionsDirectory, log });
   }
-  const { guard = createGuard(), pulls = {} } = options;
+  const { guard = createGuard(), pulls = {}, pings } = options;
   const bootId = randomBytes(8).toString("hex");
   const id = `testing-${process.pid}`;
   const installation = { id, runnerId, bootId };
+  const plain = dockerDriver({ docker, guard, clock: systemClock, log, images: pulls, installation });
+  const host = { docker, installation, clock: systemClock, log };
+  const driver =
+    pings === undefined
+      ? plain
+      : throughOutages(plain, { ...host, health: watchEngine(enginePing(docker), { ...host, ...pings }) });
   return createRunner({
     identity: { runnerId, bootId, version: "0" },
-    driver: dockerDriver({ docker, guard, clock: systemClock, log, images: pulls, installation }),
+    driver,
     hooks,
     overriders,
     resources,

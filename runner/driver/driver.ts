@@ -1,3 +1,4 @@
+import type { CallError } from "../../core/call-error.ts";
 import type { CallId, ExtensionMap, HeaderList } from "../../core/call.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
 import type { Readiness } from "../../core/readiness.ts";
@@ -23,8 +24,18 @@ export interface Driver<Options = unknown> extends AsyncDisposable {
   readonly start: Start<Options>;
   /** Whether it can start containers now; always, where there is no such question. */
   readiness?(): Promise<Readiness>;
+  /** Where it depends on something that may go away and come back. */
+  readonly availability?: Availability;
   /** Removes what earlier boots of this runner left. Called once its address is bound: until then one may be alive. */
   removeLeftovers?(): Promise<void>;
+}
+
+/** Whether a driver can start and end containers just now. Those that run may go on all the same. */
+export interface Availability {
+  /** Why not; undefined where it can. */
+  readonly trouble: CallError | undefined;
+  /** Told after each change. Returns the unsubscriber. */
+  observe(observer: () => void): () => void;
 }
 
 export interface ImageCredentials {

@@ -193,6 +193,14 @@ export class SlotTable<C> {
     this.#effects.changed();
   }
 
+  /** There is trouble now: what waits for room would wait for a removal that does not come. */
+  troubled(reason: CallError): void {
+    for (const queue of this.#starts.dropBlocked()) {
+      this.#waitingRoom.failed(queue, reason);
+      this.#queues.forgetUnused(queue);
+    }
+  }
+
   /** Refuses from now on, and lets idle containers go; busy ones go when they are released. */
   close(): void {
     this.#closed = true;

@@ -66,6 +66,8 @@ export interface SlotEffects<Container> {
   freeze(container: Container): void;
   /** Thaw a container for a call, and report `thawed`. Never while it is being frozen. */
   thaw(container: Container): void;
+  /** Why no container can be started or removed just now; undefined where they can. */
+  trouble?(): CallError | undefined;
   /** What is free has changed. */
   changed(): void;
 }

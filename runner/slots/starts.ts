@@ -1,3 +1,4 @@
+import type { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Evictor } from "./evictor.ts";
 import type { Minimums } from "./minimums.ts";
@@ -21,7 +22,7 @@ export interface Start<C> extends LaunchTicket {
 export interface StartsOptions<C> {
   readonly resources: Resources;
   readonly evictor: Evictor<C>;
-  readonly effects: Pick<SlotEffects<C>, "prepare" | "start" | "drop">;
+  readonly effects: Pick<SlotEffects<C>, "prepare" | "start" | "drop" | "trouble">;
   readonly startsAtOnce: number;
   readonly queues: SlotQueues<C>;
   readonly minimums: Minimums<C>;
@@ -47,8 +48,14 @@ export class Starts<C> {
     return this.#all.size;
   }
 
-  /** Starts one in the room there is, or in that of idle containers. False: there is neither. */
+  /** Why none can be started just now, wherever there is room. */
+  get trouble(): CallError | undefined {
+    return this.#options.effects.trouble?.();
+  }
+
+  /** Starts one in the room there is, or in that of idle containers. False: there is neither, or trouble. */
   begin(queue: SlotQueue<C>, { mayEvict, firm }: { readonly mayEvict: boolean; readonly firm: boolean }): boolean {
+    if (this.trouble !== undefined) return false;
     const request = queue.latest;
     const { resources, evictor, effects } = this.#options;
     const { booking, key } = request;
@@ -123,9 +130,11 @@ export class Starts<C> {
     if (first !== undefined) this.#options.evictor.makeRoom(first.request.booking, NOTHING, first.request.key);
   }
 
-  /** No container is removed for a start any more. */
-  dropBlocked(): void {
-    for (const start of this.#blocked.splice(0)) this.end(start);
+  /** No container is removed for these starts any more. @returns whose they were */
+  dropBlocked(): readonly SlotQueue<C>[] {
+    const dropped = this.#blocked.splice(0);
+    for (const start of dropped) this.end(start);
+    return dropped.map(({ queue }) => queue);
   }
 
   #drop(start: Start<C>): void {

@@ -92,7 +92,8 @@ export class WaitingRoom<C> {
   #startOne(queue: SlotQueue<C>, firm: boolean): CallError | undefined {
     const { starts, resources } = this.#options;
     if (queue.full) return full(queue.latest);
-    return starts.begin(queue, { mayEvict: true, firm }) ? undefined : busy(queue.latest, resources);
+    if (starts.begin(queue, { mayEvict: true, firm })) return undefined;
+    return starts.trouble ?? busy(queue.latest, resources);
   }
 
   /** The slots that some expected did not come. */

@@ -59,7 +59,8 @@ async function outOfMemory(
   { engine, clock, leaving }: ExitDependencies,
 ): Promise<boolean> {
   for (let left: number = OOM_NEWS.tries; ; left -= 1) {
-    if (await engine.outOfMemory(id)) return true;
+    // A daemon that goes away with its answer leaves what it had said before.
+    if (await engine.outOfMemory(id).catch(() => false)) return true;
     if (exitCode !== SIGKILLED || left === 0 || leaving.aborted) return false;
     await pause(clock, OOM_NEWS.everyMs, leaving);
   }

@@ -4,7 +4,7 @@ import type { Log } from "../../../core/log.ts";
 import { openCgroupFreezer } from "./cgroup-freezer.ts";
 import type { ContainerEngine } from "./container-engine.ts";
 import { engineFailure } from "./docker-errors.ts";
-import { throwIfAborted } from "./unless-aborted.ts";
+import { throwIfAborted, unlessAborted } from "./unless-aborted.ts";
 
 /** `cgroup` writes the kernel's file, and is `pause` where that is out of reach: the Engine takes some 20 ms. */
 export type FreezeBy = "cgroup" | "pause";
@@ -57,6 +57,16 @@ export function containerFreezers(dependencies: FreezerDependencies, by: FreezeB
       last = turn.catch(() => {});
       return turn;
     };
+    // A Docker that hangs must not keep the container from its next call.
+    const chosen = async (signal: AbortSignal): Promise<Means> => {
+      const choosing = choose(id);
+      try {
+        return await unlessAborted(choosing, signal);
+      } catch (error) {
+        void choosing.then((late) => late[Symbol.asyncDispose]()).catch(() => {});
+        throw error;
+      }
+    };
     const thaw = async (signal: AbortSignal) => {
       if (!frozen) return;
       await means?.thaw(signal);
@@ -67,7 +77,7 @@ export function containerFreezers(dependencies: FreezerDependencies, by: FreezeB
         inTurn(async () => {
           throwIfAborted(signal);
           if (closed) throw new CallError("runner_internal", "Container is being removed");
-          means ??= await choose(id);
+          means ??= await chosen(signal);
           // From here on it may be, whatever becomes of it.
           frozen = true;
           await means.freeze(signal);

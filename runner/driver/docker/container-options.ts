@@ -39,6 +39,7 @@ export const LABELS = {
   boot: "kiln.boot",
   /** On holders of the prefork pool alone. */
   prefork: "kiln.prefork",
+  fn: "kiln.fn",
 } as const;
 
 /** Where the function finds its socket directory. */
@@ -57,7 +58,7 @@ const image: OptionBuilder = ({ task }) => ({
 });
 
 const labels: OptionBuilder = ({ task, installation }) => ({
-  config: { Labels: { ...ownerLabels(installation), "kiln.app": task.appId, "kiln.fn": task.fnId } },
+  config: { Labels: { ...ownerLabels(installation), "kiln.app": task.appId, [LABELS.fn]: task.fnId } },
 });
 
 const memory: OptionBuilder = ({ task: { memoryMiB } }) => ({

@@ -1,3 +1,5 @@
+import type { ContainerInfo } from "dockerode";
+
 import type { Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
 import { containerEngine } from "./container-engine.ts";
@@ -6,29 +8,65 @@ import { LABELS, type Installation } from "./container-options.ts";
 import { engineCall } from "./engine-call.ts";
 import type { Docker } from "./engine.ts";
 
+interface Tools {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /**
  * Removes what an earlier run of this runner left behind, and resolves with how many containers that were.
  * Containers of other runners, other installations and of anything else are not touched.
  */
-export async function removeLeftovers(
+export async function removeLeftovers(docker: Docker, installation: Installation, tools: Tools): Promise<number> {
+  const isLeft = ({ Labels }: ContainerInfo) => isOlder(Labels, installation.bootId);
+  return removeOurs(docker, installation, tools, isLeft);
+}
+
+/** Removes the function containers of this run of the runner that nobody answers for. */
+export async function removeStrays(
   docker: Docker,
   installation: Installation,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  tools: Tools,
+  isKnown: (name: string) => boolean,
 ): Promise<number> {
-  const { id, runnerId, bootId } = installation;
+  return removeOurs(docker, installation, tools, ({ Names, Labels }) => {
+    const isFunctions = Labels[LABELS.boot] === installation.bootId && Labels[LABELS.fn] !== undefined;
+    return isFunctions && !Names.some((name) => isKnown(name.replace(/^\//, "")));
+  });
+}
+
+/** The ids of this runner's containers that have not ended. */
+export async function runningContainers(
+  docker: Docker,
+  installation: Installation,
+  clock: Clock,
+): Promise<ReadonlySet<string>> {
+  const ours = await listOurs(docker, installation, clock);
+  return new Set(ours.filter(({ State }) => ["running", "paused"].includes(State)).map(({ Id }) => Id));
+}
+
+function listOurs(docker: Docker, { id, runnerId }: Installation, clock: Clock): Promise<ContainerInfo[]> {
   const label = [`${LABELS.installation}=${id}`, `${LABELS.runner}=${runnerId}`];
-  const ours = await engineCall(clock, "list the containers", (abortSignal) =>
+  return engineCall(clock, "list the containers", (abortSignal) =>
     docker.listContainers({ all: true, filters: { label }, abortSignal }),
   );
+}
+
+async function removeOurs(
+  docker: Docker,
+  installation: Installation,
+  { clock, log }: Tools,
+  isWanted: (container: ContainerInfo) => boolean,
+): Promise<number> {
+  const ours = await listOurs(docker, installation, clock);
   const engine = containerEngine(docker, clock);
-  const left = ours.filter(({ Labels }) => isOlder(Labels, bootId));
   const removed = await Promise.all(
-    left.map(async ({ Id }) => {
+    ours.filter(isWanted).map(async ({ Id }) => {
       try {
         await thawAbandoned(Id, engine, clock);
         return await engine.remove(Id);
       } catch (error) {
-        log.error("Container of an earlier run cannot be removed", { container: Id, error });
+        log.error("Container that was left behind cannot be removed", { container: Id, error });
         return false;
       }
     }),

@@ -6,6 +6,7 @@ import type { RunnerIdentity } from "../../runner.ts";
 import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver, FunctionOutput } from "../driver.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
+import { enginePing, watchEngine } from "./engine-health.ts";
 import { engineReadiness } from "./engine-readiness.ts";
 import { connectEngine, pingEngine, type Docker } from "./engine.ts";
 import { watchGuard } from "./guard-file.ts";
@@ -16,6 +17,7 @@ import { watchRegistryAuths } from "./images/registry-auths-file.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { preforkOf } from "./prefork/prefork-settings.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { throughOutages } from "./through-outages.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 
@@ -48,7 +50,7 @@ export async function openDocker(
   const auths = made.use(await watchRegistryAuths(source, { log, clock: systemClock }));
   const everybodys = await loaded(docker, settings.FN_DOCKER_LOAD_FILE, log);
   const prefork = preforkOf(settings, { docker, installation, clock: systemClock, log, metrics }, auths);
-  const driver = dockerDriver({
+  const plain = dockerDriver({
     docker,
     installation,
     guard,
@@ -59,7 +61,13 @@ export async function openDocker(
     sandbox: sandboxOf(settings),
     images: imageOptions(settings, auths, everybodys),
   });
-  made.use(driver);
+  const health = watchEngine(enginePing(docker), {
+    everyMs: settings.FN_DOCKER_PING_MSECS,
+    timeoutMs: settings.FN_DOCKER_PING_TIMEOUT_MSECS,
+    clock: systemClock,
+    log,
+  });
+  const driver = made.use(throughOutages(plain, { docker, installation, health, clock: systemClock, log }));
   const owned = made.move();
   return {
     ...driver,
