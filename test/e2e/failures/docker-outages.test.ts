@@ -77,17 +77,15 @@ describe("a runner whose Docker has trouble", { skip, timeout: 180_000 }, () => 
   it("leaves the calls to other runners meanwhile", async () => {
     await using system = await systemOn({
       runners: 2,
+      gatewayLimits: {},
       makeRunner: (runnerId) =>
         systemRunner(runnerId, { docker: runnerId === "runner-1" ? daemon.engine : engine, pings: PINGS }),
     });
     await daemon.stop("SIGTERM");
     await isAway(system);
 
-    const statuses = await Promise.all(
-      Array.from({ length: 6 }, async () => (await callProbe(system, "cold", { isEmptyBody: true })).status),
-    );
+    await Promise.all(Array.from({ length: 6 }, () => probeInstance(system, "cold")));
 
-    assert.deepEqual(statuses, [200, 200, 200, 200, 200, 200]);
     await daemon.start();
     await isBack(system);
   });

@@ -14,7 +14,7 @@ function bench() {
     docker.pings += 1;
     if (docker.now === "refuses") throw new Error("connect ECONNREFUSED /var/run/docker.sock");
     if (docker.now === "answers") return;
-    await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    await new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("aborted"))));
   };
   const health = watchEngine(ping, { everyMs: 2_000, timeoutMs: 5_000, clock, log: silentLog });
   const told: (string | undefined)[] = [];
