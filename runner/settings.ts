@@ -25,6 +25,7 @@ export const RUNNER_SETTINGS = {
   FN_MAX_LOG_SIZE_BYTES: integer(1_048_576, "Most that is passed on of what a call writes, bytes; the rest is cut off"),
   FN_USER_LOG_LEVEL: choice(["debug", "info"], "debug", "At which level this log says what functions write"),
   FN_DISABLE_DEBUG_USER_LOGS: flag(false, "Keeps what functions write out of this log, whatever its level"),
+  FN_SYSLOG_TLS_CA: text("", "PEM file, as the Docker host sees it, of the authorities of apps' tcp+tls:// syslogs"),
   FN_LOG_READERS: integer(16, "Most that may follow what functions write at the same time"),
   FN_LOG_READER_BYTES: integer(
     1_048_576,

@@ -102,7 +102,7 @@ const networking: OptionBuilder = ({ task, network }) => {
   return { host: { NetworkMode: network === "" ? "bridge" : network } };
 };
 
-const log: OptionBuilder = ({ task }) => ({ host: { LogConfig: syslogOptions(task) } });
+const log: OptionBuilder = ({ task, sandbox }) => ({ host: { LogConfig: syslogOptions(task, sandbox.syslogCa) } });
 
 const environment: OptionBuilder = ({ task }) => ({
   config: { Env: Object.entries(task.env).map(([key, value]) => `${key}=${value}`) },

@@ -104,6 +104,7 @@ function sandboxOf(settings: RunnerSettings): Partial<Sandbox> {
     defaultTmpfsMiB: settings.FN_TMPFS_DEFAULT_MB,
     tmpfsInodes: settings.FN_MAX_TMPFS_INODES,
     networks: plainNetworks(settings),
+    syslogCa: settings.FN_SYSLOG_TLS_CA,
     socketPrefix: inRunner !== "" && inDocker !== "" ? { runner: inRunner, docker: inDocker } : undefined,
   };
 }

@@ -15,6 +15,8 @@ export interface Sandbox {
   readonly networks: readonly string[];
   /** Docker's name of another OCI runtime; empty for the daemon's default. */
   readonly runtime: string;
+  /** The daemon's path of a PEM file: the authorities of syslogs over TLS; empty for those of its machine. */
+  readonly syslogCa: string;
   /** Where the daemon sees another file system than the runner: a prefix of the socket directories and what replaces it. */
   readonly socketPrefix: { readonly runner: string; readonly docker: string } | undefined;
 }
@@ -28,6 +30,7 @@ export const DEFAULT_SANDBOX: Sandbox = {
   user: "1000:1000",
   networks: [],
   runtime: "",
+  syslogCa: "",
   socketPrefix: undefined,
 };
 

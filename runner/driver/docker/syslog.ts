@@ -10,7 +10,7 @@ export interface LogConfig {
 const ADDRESS = /^(?:udp|tcp|tcp\+tls):\/\/[^\s/]/;
 
 /** Where a container's output goes. With no address nowhere: nothing of it ever fills the host's disk. */
-export function syslogOptions({ syslogUrl, appId, fnId }: ContainerTask): LogConfig {
+export function syslogOptions({ syslogUrl, appId, fnId }: ContainerTask, ca = ""): LogConfig {
   if (syslogUrl === "") return { Type: "none", Config: {} };
   if (!ADDRESS.test(syslogUrl)) {
     throw new CallError(
@@ -24,6 +24,7 @@ export function syslogOptions({ syslogUrl, appId, fnId }: ContainerTask): LogCon
       "syslog-address": syslogUrl,
       "syslog-facility": "user",
       "syslog-format": "rfc5424",
+      ...(ca !== "" && syslogUrl.startsWith("tcp+tls:") ? { "syslog-tls-ca-cert": ca } : {}),
       tag: `app_id=${plain(appId)},fn_id=${plain(fnId)}`,
     },
   };
