@@ -1,9 +1,11 @@
 import { ERROR_CODES, type ErrorCode } from "../core/error-codes.ts";
-import type { Metrics } from "../core/metrics.ts";
+import type { Labels, Metrics } from "../core/metrics.ts";
 import type { LaunchTimings } from "./hot/hot-function.ts";
+import { CONTAINER_STATES, type ContainerView } from "./slots/container-view.ts";
 import type { Booking } from "./slots/slot.ts";
 
 const MIB = 1024 * 1024;
+const START_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600];
 
 /** What a runner counts, under Fn's names where Fn has one. */
 export interface RunnerMetrics {
@@ -21,7 +23,16 @@ export function runnerMetrics(metrics: Metrics): RunnerMetrics {
   const starts = metrics.counter("fn_container_starts", "Containers started, by outcome");
   const removals = metrics.counter("fn_container_removals", "Containers removed, by reason");
   const evictions = metrics.counter("fn_container_evictions", "Idle containers removed to make room for another");
-  const startMs = metrics.histogram("fn_container_start_ms", "Creating and starting a container, milliseconds");
+  const startSeconds = metrics.histogram(
+    "fn_container_start_duration_seconds",
+    "Creating and starting a container, seconds",
+    START_SECONDS,
+  );
+  const pullSeconds = metrics.histogram(
+    "fn_container_pull_duration_seconds",
+    "What a start waits for its image, seconds",
+    START_SECONDS,
+  );
   const initMs = metrics.histogram(
     "fn_container_uds_init_latency",
     "From a container's start to its socket, milliseconds",
@@ -41,7 +52,8 @@ export function runnerMetrics(metrics: Metrics): RunnerMetrics {
     },
     started(timings) {
       starts.add(1, { outcome: "ok" });
-      startMs.observe(timings.startMs);
+      pullSeconds.observe(timings.pullMs / 1_000);
+      startSeconds.observe(timings.startMs / 1_000);
       initMs.observe(timings.initMs);
     },
     startFailed: (code) => starts.add(1, { outcome: code }),
@@ -84,12 +96,18 @@ export interface RunnerGauges {
   calls(): { readonly queued: number; readonly running: number };
   /** What containers have booked, and what is left. */
   readonly resources: { readonly free: Booking; readonly total: Booking };
+  containers(): Iterable<ContainerView>;
 }
 
 /** Read when they are asked for: nothing of them is kept. */
-export function runnerGauges(metrics: Metrics, { calls, resources }: RunnerGauges): void {
+export function runnerGauges(metrics: Metrics, { calls, resources, containers }: RunnerGauges): void {
   metrics.read("fn_queued", "Calls waiting for a container", () => [[calls().queued]]);
   metrics.read("fn_running", "Calls in a container", () => [[calls().running]]);
+  for (const state of CONTAINER_STATES) {
+    metrics.read(`fn_container_${state}_total`, `Containers in this state: ${state}`, () =>
+      counted(containers(), state),
+    );
+  }
   const used = (of: keyof Booking) => resources.total[of] - resources.free[of];
   metrics.read("fn_util_cpu_used", "CPU that containers have booked, thousandths of a core", () => [
     [used("cpuMillis")],
@@ -97,4 +115,18 @@ export function runnerGauges(metrics: Metrics, { calls, resources }: RunnerGauge
   metrics.read("fn_util_cpu_avail", "CPU that is left, thousandths of a core", () => [[resources.free.cpuMillis]]);
   metrics.read("fn_util_mem_used", "Memory that containers have booked, bytes", () => [[used("memoryMiB") * MIB]]);
   metrics.read("fn_util_mem_avail", "Memory that is left, bytes", () => [[resources.free.memoryMiB * MIB]]);
+}
+
+/** By function, as many as there are now: what is gone has no row. */
+function counted(containers: Iterable<ContainerView>, state: ContainerView["state"]): [number, Labels][] {
+  const rows = new Map<string, [number, Labels]>();
+  for (const { task, state: own } of containers) {
+    if (own !== state) continue;
+    const { appId: app_id, fnId: fn_id, image: image_name } = task;
+    const key = JSON.stringify([app_id, fn_id, image_name]);
+    const row = rows.get(key) ?? [0, { app_id, fn_id, image_name }];
+    row[0] += 1;
+    rows.set(key, row);
+  }
+  return [...rows.values()];
 }

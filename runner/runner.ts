@@ -116,7 +116,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   let handled = 0;
   let capacityTold = true;
 
-  runnerGauges(metrics, { calls: countCalls, resources });
+  runnerGauges(metrics, { calls: countCalls, resources, containers: () => slots.containers() });
 
   const launch = createLaunch({
     driver,

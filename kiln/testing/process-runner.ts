@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 
 import { systemClock } from "../../core/clock.ts";
 import { silentLog, type Log } from "../../core/log.ts";
-import { createMetrics } from "../../core/metrics.ts";
+import { createMetrics, type Metrics } from "../../core/metrics.ts";
 import type { PkiData, PkiSource } from "../../core/pki.ts";
 import type { ProcessOptions } from "../../runner/driver/process/process-driver.ts";
 import { processDriver } from "../../runner/driver/process/process-driver.ts";
@@ -32,12 +32,14 @@ export interface ProcessRunnerOptions extends Partial<
   readonly functionsDirectory?: string;
   readonly log?: Log;
   readonly logs?: FunctionLogs;
+  readonly metrics?: Metrics;
 }
 
 /** A runner of example functions as plain processes, in this process. */
 export async function processRunner(options: ProcessRunnerOptions = {}): Promise<Runner> {
   const { runnerId = "runner", limits, resources = { memoryMiB: 1_024, cpuMillis: 2_000 }, ...others } = options;
   const { functionsDirectory = "examples/functions", log = silentLog, ...policies } = others;
+  const { metrics = createMetrics() } = options;
   const { logs = new FunctionLogs({ clock: systemClock }) } = options;
   const bootId = randomBytes(8).toString("hex");
   return createRunner({
@@ -47,7 +49,7 @@ export async function processRunner(options: ProcessRunnerOptions = {}): Promise
     resources,
     directories: await socketDirectories({ installation: `testing-${process.pid}`, bootId }),
     limits: { ...PROCESS_LIMITS, ...limits },
-    host: { clock: systemClock, log, metrics: createMetrics() },
+    host: { clock: systemClock, log, metrics },
     ...policies,
   });
 }

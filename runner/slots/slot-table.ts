@@ -1,6 +1,7 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
+import { containerViews } from "./container-view.ts";
 import { worn, type Entry, type Hold } from "./entry.ts";
 import { Estimates } from "./estimates.ts";
 import { Evictor } from "./evictor.ts";
@@ -45,6 +46,7 @@ export class SlotTable<C> {
   readonly #waitingRoom: WaitingRoom<C>;
   readonly #freezer: Freezer<C>;
   #closed = false;
+  readonly containers = () => containerViews(this.#starts, this.#entries.values());
 
   constructor(resources: Resources, effects: SlotEffects<C>, clock: Clock, limits: SlotLimits) {
     this.#resources = resources;

@@ -53,6 +53,10 @@ export class Starts<C> {
     return this.#options.effects.trouble?.();
   }
 
+  [Symbol.iterator](): Iterator<Start<C>> {
+    return this.#all.values();
+  }
+
   /** Starts one in the room there is, or in that of idle containers. False: there is neither, or trouble. */
   begin(queue: SlotQueue<C>, { mayEvict, firm }: { readonly mayEvict: boolean; readonly firm: boolean }): boolean {
     if (this.trouble !== undefined) return false;
