@@ -78,6 +78,17 @@ export function flag(fallback: boolean, meaning: string): Setting<boolean> {
   };
 }
 
+/** True or false, or what the program finds to be possible. */
+export function autoFlag(meaning: string): Setting<boolean | "auto"> {
+  const { parse } = flag(false, meaning);
+  return {
+    type: "auto|true|false",
+    fallback: "auto",
+    meaning,
+    parse: (value) => (value === "auto" ? "auto" : parse(value)),
+  };
+}
+
 export function integer(
   fallback: number,
   meaning: string,

@@ -77,3 +77,11 @@ export const DEFAULTS = {
   onCancel: "kill",
   idempotent: false,
 } as const;
+
+/**
+ * What a size of `/tmp` should have been, if it is too large. Files there count as the container's memory: one larger
+ * than that would have the function killed where it should be told that the disk is full.
+ */
+export function tmpfsFault({ tmpfsMiB, memoryMiB }: Pick<FunctionSpec, "tmpfsMiB" | "memoryMiB">): string | undefined {
+  return tmpfsMiB > memoryMiB ? `at most the memory of ${memoryMiB} MiB, since files there count as memory` : undefined;
+}

@@ -74,6 +74,11 @@ async function serve<Options>(
     parent: settings.FN_IOFS_PATH || undefined,
     installation: `${settings.FN_INSTALLATION_ID}/${identity.runnerId}`,
     bootId: identity.bootId,
+    tmpfs: {
+      wanted: settings.FN_IOFS_TMPFS,
+      options: settings.FN_IOFS_OPTS,
+      sees: async (path) => (await driver.sees?.(path)) ?? true,
+    },
     log,
   });
   made.use(directories);

@@ -1,4 +1,4 @@
-import { choice, choices, flag, integer, optionalPort, secretText, text, words } from "../core/config.ts";
+import { autoFlag, choice, choices, flag, integer, optionalPort, secretText, text, words } from "../core/config.ts";
 
 /** Every setting of a runner. `--help` and the README's table are printed from it. */
 export const RUNNER_SETTINGS = {
@@ -118,4 +118,8 @@ export const RUNNER_SETTINGS = {
   ),
   FN_IOFS_PATH: text("", "Parent of the containers' socket directories; by default the system's temporary directory"),
   FN_IOFS_DOCKER_PATH: text("", "The same directory as the Docker host sees it, where the runner is in a container"),
+  FN_IOFS_TMPFS: autoFlag(
+    "Gives each socket directory a small file system in memory, which needs root; auto does without where it must",
+  ),
+  FN_IOFS_OPTS: text("size=1m,nr_inodes=16,mode=0777", "Mount options of those file systems: how much fits in"),
 } as const;

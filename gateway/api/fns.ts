@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import { CallError } from "../../core/call-error.ts";
-import { DEFAULTS, LIMITS } from "../../core/function-spec.ts";
+import { DEFAULTS, LIMITS, tmpfsFault } from "../../core/function-spec.ts";
 import { INVOKE_ENDPOINT } from "../functions/computed-annotations.ts";
 import { fnName, image } from "../functions/fields.ts";
 import { functionSettings, settingFields, settingsOf } from "../functions/function-settings.ts";
@@ -78,7 +78,7 @@ export function fnsResource(store: Store, base: EndpointBase): Resource<StoredFn
       const app = await store.apps.get(body.app_id);
       if (app === undefined) throw new CallError("app_not_found");
       const annotations = settingsAsAnnotations(raw, mergedAnnotations({}, body.annotations));
-      return {
+      return fitting({
         appId: app.id,
         name: body.name,
         image: body.image,
@@ -89,7 +89,7 @@ export function fnsResource(store: Store, base: EndpointBase): Resource<StoredFn
         annotations,
         shape: app.shape,
         ...functionSettings(annotations),
-      };
+      });
     },
     changed,
     shown: async (fns, c) => fns.map((fn) => shown(fn, `${base(c)}/invoke/${fn.id}`)),
@@ -101,7 +101,7 @@ function changed(current: StoredFn, request: ChangeRequest<Update>): StoredFn {
   refuseChange(request, { name: current.name, app_id: current.appId, shape: current.shape });
   const given = change.annotations === null ? {} : mergedAnnotations(current.annotations, change.annotations);
   const annotations = settingsAsAnnotations(raw, given, current);
-  return {
+  return fitting({
     ...current,
     image: change.image ?? current.image,
     memoryMiB: settled(change.memory, current.memoryMiB, DEFAULTS.memoryMiB),
@@ -110,7 +110,14 @@ function changed(current: StoredFn, request: ChangeRequest<Update>): StoredFn {
     config: change.config === null ? {} : merged(current.config, change.config),
     annotations,
     ...functionSettings(annotations),
-  };
+  });
+}
+
+/** The function itself. @throws CallError `invalid_field` where two of its fields do not go together */
+function fitting<T extends Pick<StoredFn, "tmpfsMiB" | "memoryMiB">>(fn: T): T {
+  const tooLarge = tmpfsFault(fn);
+  if (tooLarge === undefined) return fn;
+  throw new CallError("invalid_field", `Invalid field: tmpfs_size is ${fn.tmpfsMiB}, expected ${tooLarge}`);
 }
 
 /** What is given; null is the default, and nothing is what there is. */

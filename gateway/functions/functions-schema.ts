@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import type { JsonValue } from "../../core/call.ts";
-import { DEFAULTS, LIMITS, type AppSpec, type FunctionSpec } from "../../core/function-spec.ts";
+import { DEFAULTS, LIMITS, type AppSpec, type FunctionSpec, tmpfsFault } from "../../core/function-spec.ts";
 import { appIdOf, fnIdOf } from "./declared-ids.ts";
 import {
   ANNOTATION_LIMITS,
@@ -14,7 +14,13 @@ import {
   isAnnotation,
   syslogUrl,
 } from "./fields.ts";
-import { functionSettings, isSettingAnnotation, readSettings, settingFields } from "./function-settings.ts";
+import {
+  annotationOf,
+  functionSettings,
+  isSettingAnnotation,
+  readSettings,
+  settingFields,
+} from "./function-settings.ts";
 import type { FoundFunction } from "./functions.ts";
 import { integer, seconds } from "./setting-values.ts";
 
@@ -40,9 +46,15 @@ const fnFields = z.strictObject({
 });
 
 const fn = fnFields.superRefine((declared, context) => {
-  for (const { path, value, message } of readSettings(declared.annotations ?? {}, settingsIn(declared)).faults) {
+  const { settings, faults } = readSettings(declared.annotations ?? {}, settingsIn(declared));
+  for (const { path, value, message } of faults) {
     context.addIssue({ code: "custom", path: [...path], input: value, message });
   }
+  const { tmpfsMiB } = settings;
+  const tooLarge = tmpfsFault({ tmpfsMiB, memoryMiB: declared.memory ?? DEFAULTS.memoryMiB });
+  if (tooLarge === undefined) return;
+  const path = declared.tmpfs_size === undefined ? ["annotations", annotationOf("tmpfs_size")] : ["tmpfs_size"];
+  context.addIssue({ code: "custom", path, input: tmpfsMiB, message: `expected ${tooLarge}` });
 });
 
 const app = z.strictObject({

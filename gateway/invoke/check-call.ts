@@ -1,7 +1,7 @@
 import { CallError } from "../../core/call-error.ts";
 import type { Call, PlacementWish } from "../../core/call.ts";
 import { checkExtensionLimits } from "../../core/extension.ts";
-import { LIMITS } from "../../core/function-spec.ts";
+import { LIMITS, tmpfsFault } from "../../core/function-spec.ts";
 
 type Check = (value: unknown) => string | undefined;
 
@@ -52,6 +52,8 @@ export function checkCall(call: Call, before: Call): void {
     const expected = check(value);
     if (expected !== undefined) throw invalid(field, value, expected);
   }
+  const tooLarge = tmpfsFault(call);
+  if (tooLarge !== undefined) throw invalid("tmpfsMiB", call.tmpfsMiB, tooLarge);
   // A secret: its value is not for a message.
   if (typeof call.registryToken !== "string") throw invalid("registryToken", {}, "a string");
   checkExtensionLimits(call.extensions, call.callExtensions);

@@ -1,7 +1,7 @@
 import { CallError } from "../../core/call-error.ts";
 import { parseCallId, type Call } from "../../core/call.ts";
 import { checkExtensionLimits } from "../../core/extension.ts";
-import { LIMITS } from "../../core/function-spec.ts";
+import { LIMITS, tmpfsFault } from "../../core/function-spec.ts";
 
 // What Docker takes as an image name: registry, path, tag and digest, without shell or URL characters.
 const IMAGE = /^[a-zA-Z0-9][a-zA-Z0-9._:@/-]{0,511}$/;
@@ -23,13 +23,8 @@ export function validateCall(call: Call): void {
     }
   }
   if (!IMAGE.test(call.image)) throw bad("image", call.image, "an image name");
-  if (call.tmpfsMiB > 0 && call.tmpfsMiB > call.memoryMiB) {
-    throw bad(
-      "tmpfsMiB",
-      call.tmpfsMiB,
-      `at most the memory of ${call.memoryMiB} MiB, since files there count as memory`,
-    );
-  }
+  const tooLarge = tmpfsFault(call);
+  if (tooLarge !== undefined) throw bad("tmpfsMiB", call.tmpfsMiB, tooLarge);
   for (const field of ["appId", "fnId"] as const) {
     if (call[field] === "" || call[field].length > 255) throw bad(field, call[field], "1 to 255 characters");
   }

@@ -26,6 +26,8 @@ export interface Driver<Options = unknown> extends AsyncDisposable {
   readiness?(): Promise<Readiness>;
   /** Where it depends on something that may go away and come back. */
   readonly availability?: Availability;
+  /** Whether containers would find what is at this path of the runner's. Without it, they would. */
+  sees?(path: string): Promise<boolean>;
   /** Removes what earlier boots of this runner left. Called once its address is bound: until then one may be alive. */
   removeLeftovers?(): Promise<void>;
 }

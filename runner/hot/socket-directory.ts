@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,6 +8,7 @@ import { join, resolve } from "node:path";
 
 import { type Log, silentLog } from "../../core/log.ts";
 import { findDeadHomes, OWNER_SOCKET } from "./dead-homes.ts";
+import { openSocketTmpfs, type SocketTmpfs, type SocketTmpfsOptions, unmountBelow } from "./socket-tmpfs.ts";
 
 export interface SocketDirectoriesOptions {
   /** Where the runner's own directory is made (`FN_IOFS_PATH`). */
@@ -15,6 +17,8 @@ export interface SocketDirectoriesOptions {
   readonly installation: string;
   /** Another one for every start of a runner. */
   readonly bootId: string;
+  /** Without it they are plain directories. */
+  readonly tmpfs?: SocketTmpfsOptions;
   readonly log?: Log;
 }
 
@@ -47,22 +51,21 @@ export async function socketDirectories(options: SocketDirectoriesOptions): Prom
   checkLength(parent, home);
 
   for (const dead of await findDeadHomes(parent, prefix)) await removeHome(dead, log);
-  const owner = await openHome(parent, home);
+  await using made = new AsyncDisposableStack();
+  made.use(await openHome(parent, home));
+  made.defer(() => removeHome(home, log));
+  const tmpfs = options.tmpfs === undefined ? undefined : await openSocketTmpfs(home, options.tmpfs, log);
+  const owned = made.move();
   return {
     async create(containerId) {
       if (!/^[\w-]+$/.test(containerId) || containerId.length > LONGEST_CONTAINER_ID) {
         throw new TypeError(`Cannot name a socket directory "${containerId}": expected 1 to 24 letters and digits`);
       }
       const path = join(home, containerId);
-      await mkdir(path);
-      // The function's user is another one than ours. Not as mkdir's mode, which the umask would narrow.
-      await chmod(path, 0o777);
-      return { path, [Symbol.asyncDispose]: () => remove(path, log) };
+      await make(path, tmpfs);
+      return { path, [Symbol.asyncDispose]: () => remove(path, log, tmpfs) };
     },
-    async [Symbol.asyncDispose]() {
-      await removeHome(home, log);
-      await owner[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
@@ -88,16 +91,31 @@ async function openHome(parent: string, home: string): Promise<AsyncDisposable> 
   }
 }
 
+async function make(path: string, tmpfs: SocketTmpfs | undefined): Promise<void> {
+  await mkdir(path);
+  try {
+    await tmpfs?.mount(path);
+  } catch (error) {
+    await rm(path, { recursive: true, force: true });
+    throw error;
+  }
+  // The function's user is another one than ours. Not as mkdir's mode, which the umask would narrow.
+  await chmod(path, 0o777);
+}
+
 /** The socket goes last: a removal that was cut short is then found by the next start. */
 async function removeHome(home: string, log: Log): Promise<void> {
+  await unmountBelow(home);
   const names = await readdir(home).catch(() => []);
   for (const name of names) if (name !== OWNER_SOCKET) await remove(join(home, name), log);
   await remove(home, log);
 }
 
 /** What cannot be removed is reported and left: a function must not be able to break its runner that way. */
-async function remove(path: string, log: Log): Promise<void> {
+async function remove(path: string, log: Log, tmpfs?: SocketTmpfs): Promise<void> {
   try {
+    // What was removed once is no mount any more.
+    if (tmpfs !== undefined && existsSync(path)) await tmpfs.unmount(path);
     await rm(path, { recursive: true, force: true, maxRetries: 2 });
   } catch (error) {
     log.warn("Socket directory cannot be removed", { path, error });

@@ -5,6 +5,7 @@ import type { ContainerPlace, Driver, DriverHook, HotContainer } from "../../../
 import { wrapStart } from "../../../runner/driver/hooks.ts";
 import { type SocketDirectories, socketDirectories } from "../../../runner/hot/socket-directory.ts";
 import { watchSocket } from "../../../runner/hot/socket-ready.ts";
+import type { SocketTmpfsOptions } from "../../../runner/hot/socket-tmpfs.ts";
 import { callFunction, type FunctionAnswer } from "../call-function.ts";
 
 export interface BenchStart<Options> {
@@ -30,8 +31,16 @@ export interface DriverBench<Options> extends AsyncDisposable {
 
 const PATIENCE_MS = 30_000;
 
-export async function driverBench<Options>(driver: Driver<Options>): Promise<DriverBench<Options>> {
-  const directories = await socketDirectories({ installation: "bench", bootId: randomBytes(8).toString("hex") });
+/** @param tmpfs of its socket directories, which are plain ones without it */
+export async function driverBench<Options>(
+  driver: Driver<Options>,
+  tmpfs?: SocketTmpfsOptions,
+): Promise<DriverBench<Options>> {
+  const directories = await socketDirectories({
+    installation: "bench",
+    bootId: randomBytes(8).toString("hex"),
+    ...(tmpfs === undefined ? {} : { tmpfs }),
+  });
   return {
     driver,
     start: (task, how = {}) => startFunction(driver, directories, task, how),

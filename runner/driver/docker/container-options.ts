@@ -154,7 +154,8 @@ export function containerOptions(sources: OptionSources): ContainerCreateOptions
   return options;
 }
 
-function hostPath(path: string, { socketPrefix }: Sandbox): string {
+/** A path of the runner's as the daemon has it. */
+export function hostPath(path: string, { socketPrefix }: Sandbox): string {
   if (socketPrefix === undefined) return path;
   const below = relative(socketPrefix.runner, path);
   if (below.startsWith("..")) {

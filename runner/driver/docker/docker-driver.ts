@@ -6,7 +6,7 @@ import type { Log } from "../../../core/log.ts";
 import type { ContainerPlace, Driver, FunctionOutput, HotContainer } from "../driver.ts";
 import { containerEngine } from "./container-engine.ts";
 import { containerFreezers, type FreezeBy } from "./container-freezer.ts";
-import { containerOptions, type Installation } from "./container-options.ts";
+import { containerOptions, hostPath, type Installation } from "./container-options.ts";
 import { type StartDependencies, startContainer } from "./docker-container.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
@@ -16,6 +16,7 @@ import { isJoinable } from "./prefork/joinable.ts";
 import type { Prefork } from "./prefork/prefork.ts";
 import { startJoined } from "./prefork/start-joined.ts";
 import { DEFAULT_SANDBOX, type Sandbox } from "./sandbox.ts";
+import { seesPath } from "./sees-path.ts";
 
 export type { ContainerCreateOptions };
 
@@ -69,6 +70,8 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
       images.prepare({ image, appName, registryToken }, AbortSignal.any([signal, closing.signal])),
 
     imageId: async (image, signal) => (await inspectImage(docker, clock, image, signal))?.Id,
+
+    sees: (path) => seesPath(docker, hostPath(path, sandbox)),
 
     options(task, place) {
       const sources = { task, place, sandbox, installation, network: nextNetwork() };

@@ -136,6 +136,10 @@ describe("parseFunctions", () => {
     ["timeout: 0", "apps[0].fns[0].timeout is 0, expected seconds, more than 0 and at most 300"],
     ["idle_timeout: 3601", "apps[0].fns[0].idle_timeout is 3601, expected seconds, more than 0 and at most 3600"],
     ["tmpfs_size: -1", "apps[0].fns[0].tmpfs_size is -1, expected an integer 0 to 8192 (MB)"],
+    [
+      "tmpfs_size: 129",
+      "apps[0].fns[0].tmpfs_size is 129, expected at most the memory of 128 MiB, since files there count as memory",
+    ],
     ["cpus: lots", 'apps[0].fns[0].cpus is "lots", expected cores such as 0.5 or "500m", at most 1024'],
     ["cpus: 1025", 'apps[0].fns[0].cpus is 1025, expected cores such as 0.5 or "500m", at most 1024'],
     ["on_cancel: wait", 'apps[0].fns[0].on_cancel is "wait", expected kill or finish'],

@@ -20,6 +20,7 @@ describe("checkCall", () => {
     ["memoryMiB", "256", /memoryMiB to "256", expected an integer/],
     ["cpuMillis", 0.5, /cpuMillis to 0.5, expected an integer 0 to 1024000$/],
     ["tmpfsMiB", NaN, /tmpfsMiB to NaN/],
+    ["tmpfsMiB", 129, /tmpfsMiB to 129, expected at most the memory of 128 MiB, since files there count as memory$/],
     ["timeoutMs", 300_001, /timeoutMs to 300001, expected an integer 1 to 300000$/],
     ["idleTimeoutMs", Infinity, /idleTimeoutMs to Infinity/],
     ["image", "", /image to "", expected the name of an image/],
