@@ -1,59 +1,58 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 
+import { cgroupLimits, textOf } from "./cgroup-limits.ts";
 import type { Booking } from "./slots/slot.ts";
 
-export interface MachineClamps {
-  /** Bytes; 0 clamps nothing. */
+export interface MachineOptions {
+  /** Most memory, bytes; 0 clamps nothing. */
   readonly maxMemoryBytes: number;
-  /** Thousandths of a core; 0 clamps nothing. */
+  /** Most CPU, thousandths of a core; 0 clamps nothing. */
   readonly maxCpuMillis: number;
+  /** Namespace holders, each of which takes some memory beside the containers. */
+  readonly preforkPoolSize?: number;
+  /** Where the kernel shows processes; another place only in tests. */
+  readonly proc?: string;
+  /** Cores this process may use. */
+  readonly cores?: number;
 }
 
 const MIB = 1024 * 1024;
 const LEAST_HEADROOM_BYTES = 256 * MIB;
 const MOST_HEADROOM_BYTES = 5 * 1024 * MIB;
+const HOLDER_BYTES = MIB;
+/** What Fn assumes where nobody says: elsewhere than on Linux. */
+const UNKNOWN_MEMORY_BYTES = 2 * 1024 * MIB;
 
-/** What containers may book here: the machine or its cgroup, less headroom, clamped. @throws Error if nothing is left */
-export function machineResources({ maxMemoryBytes, maxCpuMillis }: MachineClamps): Booking {
-  const available = Math.min(memAvailable(), cgroupMemory());
-  const headroom = Math.min(MOST_HEADROOM_BYTES, Math.max(LEAST_HEADROOM_BYTES, available / 10));
+/**
+ * What containers may book here: what the machine has free, or this process's cgroup if that has less, without some
+ * headroom for the runner and the system, and no more than the operator allows.
+ * @throws Error saying what there is and what takes it, if nothing is left
+ */
+export function machineResources(options: MachineOptions): Booking {
+  const { maxMemoryBytes, maxCpuMillis, preforkPoolSize = 0, proc = "/proc", cores = availableParallelism() } = options;
+  const limits = cgroupLimits(proc);
+  const available = Math.min(memAvailable(proc), limits.memoryBytes);
+  const wanted = available / 10 + preforkPoolSize * HOLDER_BYTES;
+  const headroom = Math.min(MOST_HEADROOM_BYTES, Math.max(LEAST_HEADROOM_BYTES, wanted));
   const memory = clamp(available - headroom, maxMemoryBytes);
-  const cpu = clamp(Math.min(availableParallelism() * 1_000, cgroupCpuMillis()), maxCpuMillis);
-  if (memory < MIB) {
-    throw new Error(`Cannot start: ${Math.floor(available / MIB)} MiB of memory leave nothing for functions`);
-  }
-  return { memoryMiB: Math.floor(memory / MIB), cpuMillis: Math.floor(cpu) };
+  if (memory < MIB) throw new Error(nothingLeft("memory", mib(available), `${mib(headroom)} are kept for the system`));
+  const cpu = Math.floor(clamp(Math.min(cores * 1_000, limits.cpuMillis), maxCpuMillis));
+  if (cpu < 1) throw new Error(nothingLeft("CPU", `${cpu} thousandths of a core`, "the least is 1"));
+  return { memoryMiB: Math.floor(memory / MIB), cpuMillis: cpu };
 }
 
-function memAvailable(): number {
-  const match = /^MemAvailable:\s+(\d+) kB$/m.exec(readOr("/proc/meminfo", ""));
-  // Elsewhere than on Linux nobody says; Fn assumes as much.
-  return match?.[1] === undefined ? 2 * 1024 * MIB : Number(match[1]) * 1_024;
+function memAvailable(proc: string): number {
+  const match = /^MemAvailable:\s+(\d+) kB$/m.exec(textOf(join(proc, "meminfo")));
+  return match?.[1] === undefined ? UNKNOWN_MEMORY_BYTES : Number(match[1]) * 1_024;
 }
 
-function cgroupMemory(): number {
-  const text = readOr("/sys/fs/cgroup/memory.max", readOr("/sys/fs/cgroup/memory/memory.limit_in_bytes", "max"));
-  const bytes = Number(text);
-  return Number.isFinite(bytes) && bytes > 0 ? bytes : Infinity;
+function nothingLeft(what: string, has: string, why: string): string {
+  return `Cannot start: nothing is left of this machine's ${what} for functions: it has ${has}, and ${why}`;
 }
 
-function cgroupCpuMillis(): number {
-  const [quota, period] = readOr("/sys/fs/cgroup/cpu.max", v1CpuMax()).split(/\s+/).map(Number);
-  return quota !== undefined && period !== undefined && quota > 0 ? (quota * 1_000) / period : Infinity;
-}
-
-function v1CpuMax(): string {
-  const quota = readOr("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1");
-  return `${quota} ${readOr("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000")}`;
-}
-
-function readOr(path: string, otherwise: string): string {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    return otherwise;
-  }
+function mib(bytes: number): string {
+  return `${Math.floor(bytes / MIB)} MiB`;
 }
 
 function clamp(value: number, most: number): number {

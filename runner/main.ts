@@ -90,6 +90,7 @@ async function serve<Options>(
     resources: machineResources({
       maxMemoryBytes: settings.FN_MAX_TOTAL_MEMORY_BYTES,
       maxCpuMillis: settings.FN_MAX_TOTAL_CPU_MCPUS,
+      preforkPoolSize: settings.FN_DRIVER === "docker" ? settings.FN_EXPERIMENTAL_PREFORK_POOL_SIZE : 0,
     }),
     directories,
     logs,

@@ -97,7 +97,7 @@ export const RUNNER_SETTINGS = {
   FN_HOT_START_TIMEOUT_MSECS: integer(5_000, "Longest time from a container's start to its socket", { min: 1 }),
   FN_MAX_CONCURRENT_STARTS: integer(0, "Containers started at the same time; 0 takes twice the cores"),
   FN_MAX_SLOT_WAIT_MSECS: integer(
-    2_000,
+    5_000,
     "Longest wait for a busy container that should be back before another could start; 0 starts one at once",
   ),
   FN_MAX_WAITING_CALLS: integer(1_000, "Calls of one function that may wait for a container", { min: 1 }),

@@ -18,7 +18,7 @@ export const PROCESS_LIMITS: RunnerLimits = {
   startsAtOnce: 4,
   maxResponseBytes: 0,
   freezeIdleMs: 50,
-  slotWaitMs: 2_000,
+  slotWaitMs: 5_000,
   mostWaiting: 1_000,
   drainMs: 1_000,
 };

@@ -39,7 +39,7 @@ const LIMITS: RunnerLimits = {
   startsAtOnce: 4,
   maxResponseBytes: 0,
   freezeIdleMs: 50,
-  slotWaitMs: 2_000,
+  slotWaitMs: 5_000,
   mostWaiting: 1_000,
   drainMs: 1_000,
 };

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 
-import { buildConnector, Client, type Dispatcher } from "undici";
+import { buildConnector, Pool, type Dispatcher } from "undici";
 
 import type { HeaderList } from "../../core/call.ts";
 import { lookAt } from "./socket-ready.ts";
@@ -25,7 +25,7 @@ export interface Exchange {
   abort(reason: Error): void;
 }
 
-/** Speaks the function contract over one container's socket: one request at a time, `POST /call`. */
+/** Speaks the function contract over one container's socket: `POST /call`, one request at a time on a connection. */
 export interface FunctionClient {
   send(request: FunctionRequest, handler: AnswerHandler): Exchange;
   close(): Promise<void>;
@@ -34,13 +34,16 @@ export interface FunctionClient {
 export interface FunctionClientOptions {
   readonly socketPath: string;
   readonly maxHeaderBytes: number;
+  /** Requests at the same time; more wait for each other. */
+  readonly connections: number;
 }
 
 // Some FDKs close an idle connection after a few seconds, and a POST on a closing one is lost for good.
 const IDLE_CONNECTION_MS = 1_000;
 
-export function functionClient({ socketPath, maxHeaderBytes }: FunctionClientOptions): FunctionClient {
-  const client = new Client("http://localhost", {
+export function functionClient({ socketPath, maxHeaderBytes, connections }: FunctionClientOptions): FunctionClient {
+  const client = new Pool("http://localhost", {
+    connections,
     connect: dialler(socketPath),
     pipelining: 1,
     keepAliveTimeout: IDLE_CONNECTION_MS,

@@ -71,7 +71,11 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
 
     const before = `${Math.round(pullMs)} ms pulling its image, ${Math.round(started - began)} ms starting it`;
     const socketPath = await listening(container, before, watch, dependencies, signal);
-    const client = contact.connect({ socketPath, maxHeaderBytes: limits.maxHeaderBytes });
+    const client = contact.connect({
+      socketPath,
+      maxHeaderBytes: limits.maxHeaderBytes,
+      connections: task.concurrency,
+    });
     made.defer(() => client.close());
     const owned = made.move();
     return {

@@ -23,19 +23,28 @@ export class Expectations {
   }
 
   /** How long a call waits for a slot to come back before a container is started for it. */
-  patienceMs(queue: SlotQueue<unknown>): number {
+  patienceMs(queue: SlotQueue<unknown>, ahead = this.#starts.size): number {
     const { startsAtOnce, slotWaitMs } = this.#limits;
     // Behind those that are on their way: only so many start at a time.
-    const rounds = 1 + Math.floor(this.#starts.size / startsAtOnce);
+    const rounds = 1 + Math.floor(ahead / startsAtOnce);
     return Math.min(slotWaitMs, rounds * this.#estimates.startMs(queue.estimate));
   }
 
   /** Whether the nth of the waiting calls has a slot before a container that is started now would be there. */
-  comesSoon(queue: SlotQueue<unknown>, nth: number, starts = queue.starts.size): boolean {
-    const onTheWay = starts * queue.concurrency;
+  comesSoon(queue: SlotQueue<unknown>, nth: number): boolean {
+    return this.#comesSoon(queue, nth, 0);
+  }
+
+  /** Whether even the last of the waiting calls does, without one of the starts that are on their way. */
+  sparesStart(queue: SlotQueue<unknown>): boolean {
+    return this.#comesSoon(queue, queue.waiting.length, 1);
+  }
+
+  #comesSoon(queue: SlotQueue<unknown>, nth: number, without: number): boolean {
+    const onTheWay = (queue.starts.size - without) * queue.concurrency;
     if (nth <= onTheWay) return true;
     const startMs = this.#estimates.startMs(queue.estimate);
-    const patienceMs = this.patienceMs(queue);
+    const patienceMs = this.patienceMs(queue, this.#starts.size - without);
     // Until a call has ended, it might take as long as a start.
     const runMs = Math.max(queue.estimate.run.value ?? startMs, LEAST_RUN_MS);
     const fromRunning = (queue.running * patienceMs) / runMs;

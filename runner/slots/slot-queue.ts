@@ -8,6 +8,7 @@ import type { Start } from "./starts.ts";
 export interface Waiting<C> {
   readonly request: SlotRequest;
   readonly waiter: SlotWaiter<C>;
+  readonly since: number;
   /** When a slot should have come; if none is on its way by then, a container is started. */
   until: number;
   /** It knows that a container is started. */
@@ -64,6 +65,11 @@ export class SlotQueue<C> {
   /** All its starts wait for the image, so another would wait for it as well. */
   get pulls(): boolean {
     return this.starts.size > 0 && [...this.starts].every(({ phase }) => phase === "preparing");
+  }
+
+  /** Starts of its own have not had their turn, so that of another would come even later. */
+  get queuesForTurn(): boolean {
+    return [...this.starts].some(({ phase }) => phase !== "starting");
   }
 
   /** Calls that have a slot which will come back. */

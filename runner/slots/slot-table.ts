@@ -52,7 +52,7 @@ export class SlotTable<C> {
     this.#resources = resources;
     this.#effects = effects;
     this.#clock = clock;
-    const { startsAtOnce, freezeIdleMs, mostWaiting } = limits;
+    const { startsAtOnce, freezeIdleMs } = limits;
     const minimums = new Minimums<C>(clock, () => this.#idle.minimumsFell());
     const queues = new SlotQueues(this.#estimates, minimums, clock);
     const idle = new IdleContainers(minimums, clock, (entry) => this.#remove(entry, "idle"));
@@ -60,7 +60,7 @@ export class SlotTable<C> {
     const spares = (queue: SlotQueue<C>) => this.#waitingRoom.spares(queue);
     const starts = new Starts({ resources, evictor, effects, startsAtOnce, queues, minimums, spares, clock });
     const expectations = new Expectations(this.#estimates, starts, limits);
-    this.#waitingRoom = new WaitingRoom({ resources, starts, expectations, queues, mostWaiting, clock });
+    this.#waitingRoom = new WaitingRoom({ ...limits, resources, starts, expectations, queues, clock });
     this.#freezer = new Freezer({ idle, freezeIdleMs, effects, clock });
     [this.#queues, this.#idle, this.#minimums, this.#evictor, this.#starts] = [queues, idle, minimums, evictor, starts];
   }

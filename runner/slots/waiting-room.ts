@@ -16,6 +16,8 @@ export interface WaitingRoomOptions<C> {
   readonly queues: SlotQueues<C>;
   /** Calls of one slot key that wait at the same time. */
   readonly mostWaiting: number;
+  /** Longest wait for a slot to come back. */
+  readonly slotWaitMs: number;
   readonly clock: Clock;
 }
 
@@ -37,8 +39,9 @@ export class WaitingRoom<C> {
     const { resources, expectations, mostWaiting, clock } = this.#options;
     if (!resources.couldFit(request.booking)) return refused(tooBig(request, resources));
     if (queue.waiting.length >= mostWaiting) return refused(crowded(mostWaiting));
-    const until = clock.now() + expectations.patienceMs(queue);
-    const waiting: Waiting<C> = { request, waiter, until, told: false };
+    const since = clock.now();
+    const until = since + expectations.patienceMs(queue);
+    const waiting: Waiting<C> = { request, waiter, since, until, told: false };
     const soon = expectations.comesSoon(queue, queue.waiting.length + 1);
     queue.waiting.push(waiting);
     const reason = soon ? undefined : this.#startOne(queue, false);
@@ -77,7 +80,7 @@ export class WaitingRoom<C> {
     const { expectations, clock } = this.#options;
     const others = queue.starts.size - 1;
     if (queue.estimate.run.value === undefined || queue.waiting.length === 0) return false;
-    if (!expectations.comesSoon(queue, queue.waiting.length, others)) return false;
+    if (!expectations.sparesStart(queue)) return false;
     const until = clock.now() + expectations.patienceMs(queue);
     for (const waiting of queue.waiting.slice(others * queue.concurrency)) waiting.until = until;
     this.#patience.by(until);
@@ -98,12 +101,14 @@ export class WaitingRoom<C> {
 
   /** The slots that some expected did not come. */
   #endPatience(): void {
-    const { expectations, queues, clock } = this.#options;
+    const { expectations, queues, clock, slotWaitMs } = this.#options;
     const now = clock.now();
     for (const queue of queues) {
+      // Whether a container of its own would be there any sooner, as things stand.
+      const { pulls, queuesForTurn } = queue;
       for (const late of queue.unbacked) {
-        // What it waits for is an image, and a container of its own would wait for that as well.
-        if (late.until <= now && queue.pulls) late.until = now + expectations.patienceMs(queue);
+        const mayWaitOn = pulls || (queuesForTurn && now - late.since < slotWaitMs);
+        if (late.until <= now && mayWaitOn) late.until = now + expectations.patienceMs(queue);
         if (late.until > now) this.#patience.by(late.until);
         else if (!queue.isBacked(late)) this.#endPatienceOf(late, queue);
       }

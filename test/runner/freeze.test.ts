@@ -122,7 +122,7 @@ describe("a runner's idle containers", { skip, timeout: 120_000 }, () => {
         startsAtOnce: 2,
         maxResponseBytes: 0,
         freezeIdleMs: 50,
-        slotWaitMs: 2_000,
+        slotWaitMs: 5_000,
         mostWaiting: 1_000,
         drainMs: 1_000,
       },

@@ -10,6 +10,10 @@ function control(fields: Readonly<Record<string, unknown>>) {
   return { headers: [["Probe-Control", JSON.stringify(fields)] as const] };
 }
 
+interface ProbeAnswer {
+  readonly probe: { readonly mostInFlight: number; readonly connections: number };
+}
+
 function failure({ finish }: Outcome) {
   assert.ok(finish?.ok === false, `expected a failure, got ${JSON.stringify(finish)}`);
   return finish;
@@ -207,6 +211,95 @@ describe("a runner", async () => {
     const [one, two] = await Promise.all([offerTo(runner, call()).outcome, offerTo(runner, call()).outcome]);
 
     assert.notEqual(one.containerId, two.containerId);
+  });
+
+  it("runs as many calls at a time in a container as its function says it can, each on a connection of its own", async () => {
+    const call = (fields = {}) =>
+      callFor("probe", { idleTimeoutMs: 26_000, concurrency: 4, ...control({ sleepTime: 300, ...fields }) });
+
+    const outcomes = await Promise.all(Array.from({ length: 4 }, () => offerTo(runner, call()).outcome));
+
+    assert.equal(new Set(outcomes.map(({ containerId }) => containerId)).size, 1);
+    const probes = outcomes.map(({ body }) => (JSON.parse(body.toString()) as ProbeAnswer).probe);
+    assert.equal(Math.max(...probes.map(({ mostInFlight }) => mostInFlight)), 4);
+    assert.equal(Math.max(...probes.map(({ connections }) => connections)), 4);
+  });
+
+  it("lets the neighbours of a call that leaves finish, and gives its container no other", async () => {
+    const call = (sleepTime: number) =>
+      callFor("probe", { idleTimeoutMs: 25_000, concurrency: 4, ...control({ sleepTime }) });
+    const [leaves, stays] = [offerTo(runner, call(5_000)), offerTo(runner, call(600))];
+    await Promise.all([leaves.said("accepted"), stays.said("accepted")]);
+
+    leaves.handler.cancel("client_cancel");
+    assert.equal(failure(await leaves.outcome).code, "client_cancel");
+    const next = await offerTo(runner, call(0)).outcome;
+    const neighbour = await stays.outcome;
+
+    assert.equal(neighbour.finish?.ok, true);
+    assert.notEqual(next.containerId, neighbour.containerId);
+  });
+
+  it("takes another container once one has run as many calls as it may", async () => {
+    const call = () => callFor("probe", { idleTimeoutMs: 24_000, maxCalls: 2 });
+    const ids: (string | undefined)[] = [];
+
+    for (let i = 0; i < 4; i += 1) ids.push((await offerTo(runner, call()).outcome).containerId);
+
+    assert.equal(ids[1], ids[0]);
+    assert.equal(ids[3], ids[2]);
+    assert.notEqual(ids[2], ids[0]);
+  });
+});
+
+describe("a runner under load", () => {
+  it("serves 64 clients of a fast function with a handful of containers", async () => {
+    // Room for all the containers that Fn would start.
+    const resources = { memoryMiB: 64 * 1_024, cpuMillis: 64_000 };
+    // However long starts take on the machine that runs this.
+    const limits = { freezeIdleMs: -1, initTimeoutMs: 30_000, slotWaitMs: 60_000 };
+    await using runner = await processRunner({ resources, limits });
+    const containers = new Set<string | undefined>();
+    const client = async () => {
+      for (let i = 0; i < 20; i += 1) {
+        const { finish, containerId } = await offerTo(runner, callFor("hello"), { body: '{"name":"you"}' }).outcome;
+        assert.equal(finish?.ok, true);
+        containers.add(containerId);
+      }
+    };
+
+    await Promise.all(Array.from({ length: 64 }, client));
+
+    // On an idle machine it is eight at most. On one that has too much to do a fast function is slow.
+    assert.ok(containers.size <= 32, `${containers.size} containers ran calls`);
+  });
+
+  it("refuses as too big only here what fits no container of its own, so that a larger runner may take it", async () => {
+    await using runner = await processRunner({ resources: { memoryMiB: 100, cpuMillis: 1_000 } });
+
+    const { refused } = await offerTo(runner, callFor("hello", { memoryMiB: 90, tmpfsMiB: 20 })).outcome;
+
+    assert.equal(refused?.reason.code, "resource_too_big");
+    assert.equal(refused?.scope, "this_runner");
+    assert.match(refused?.reason.message ?? "", /needs 110 MiB .* the runner has 100 MiB/);
+  });
+
+  it("takes memory 0 for a mistake, never for no limit", async () => {
+    await using runner = await processRunner();
+
+    const { refused } = await offerTo(runner, callFor("hello", { memoryMiB: 0 })).outcome;
+
+    assert.equal(refused?.reason.code, "invalid_call");
+    assert.match(refused?.reason.message ?? "", /memoryMiB is 0, expected an integer from 1 to 8192/);
+  });
+
+  it("tells the error of a start to every call that waits for it", async () => {
+    await using runner = await processRunner({ limits: { startsAtOnce: 1 } });
+    const call = () => callFor("probe", { concurrency: 8, config: { ENABLE_INIT_EXIT: "3" } });
+
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => offerTo(runner, call()).outcome));
+
+    for (const outcome of outcomes) assert.equal(failure(outcome).code, "container_init_failed");
   });
 });
 

@@ -3,7 +3,8 @@ import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { pause, type Clock } from "../../../core/clock.ts";
-import { findCgroup, type CgroupVersion, type ContainerProcess } from "./find-cgroup.ts";
+import type { CgroupVersion } from "../../cgroup-mounts.ts";
+import { findCgroup, type ContainerProcess } from "./find-cgroup.ts";
 import { throwIfAborted } from "./unless-aborted.ts";
 
 /** A container's freezer, as the kernel has it. */

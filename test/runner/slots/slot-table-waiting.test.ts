@@ -175,6 +175,18 @@ describe("SlotTable, waiting for a slot", () => {
     assert.equal(caller.container, "c3");
   });
 
+  it("starts no second wave behind starts that take longer than expected and have not all had their turn", () => {
+    const bench = new SlotBench({ slotWaitMs: 5_000, startsAtOnce: 4, memoryMiB: 100_000 });
+    for (let i = 0; i < 64; i += 1) bench.ask("a");
+    const tickets = bench.table.load.starting;
+
+    bench.clock.advance(4_000);
+
+    assert.equal(bench.table.load.starting, tickets);
+    bench.clock.advance(2_000);
+    assert.equal(bench.table.load.starting, 64, "but nobody waits longer than is allowed");
+  });
+
   it("starts nothing that nobody needs any more when its turn comes", () => {
     const bench = new SlotBench({ startsAtOnce: 1 });
     const [first, second] = [bench.ask("a").caller, bench.ask("a").caller];
