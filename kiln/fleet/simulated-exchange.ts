@@ -15,7 +15,7 @@ export function simulatedClient(container: SimulatedContainer, handler: Function
       };
       const exchange: SimulatedExchange = new SimulatedExchange(answer, ended);
       open.add(exchange);
-      void container.exited.then(() => exchange.abort(new Error("other side closed")));
+      void container.exited.then(() => exchange.abort(exchange.begun ? new Error("other side closed") : refused()));
       void exchange.run(requestOf(request, exchange, container, clock), handler);
       return exchange;
     },
@@ -30,6 +30,7 @@ class SimulatedExchange implements Exchange {
   readonly #answer: AnswerHandler;
   readonly #ended: () => void;
   readonly #aborter = new AbortController();
+  begun = false;
   #over = false;
   #resume: () => void = () => {};
 
@@ -53,6 +54,8 @@ class SimulatedExchange implements Exchange {
     // A socket never answers before the sender has returned.
     await Promise.resolve();
     if (this.#over) return;
+    this.begun = true;
+    this.#answer.begun();
     request.container.calls.push(request.callId);
     const answer = await this.#answerOf(request, handler);
     if (this.#over) return;
@@ -84,6 +87,11 @@ class SimulatedExchange implements Exchange {
     this.#ended();
     return true;
   }
+}
+
+/** What dialling a dead container's socket comes to. */
+function refused(): Error {
+  return Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED", syscall: "connect" });
 }
 
 function requestOf(

@@ -176,7 +176,9 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     this.#slot = slot;
     // It waits for none any more.
     this.#request = undefined;
-    if (this.#pending) this.#launchTimings = slot.container.launchTimings;
+    // A warm one is told of once its function has the call: until then it may turn out to be dead.
+    if (!this.#pending) return;
+    this.#launchTimings = slot.container.launchTimings;
     this.#port.accept(slot.container.container.id);
   }
 
@@ -198,14 +200,19 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
       clock,
       maxResponseBytes,
       deadlineWallMs: clock.wallMs() + Math.min(this.#call.timeoutMs, remainingMs),
+      begun: () => {
+        if (!this.#pending) this.#port.accept(containerId);
+      },
+      mayMove: !this.#pending,
       doomed: (reason) => this.#tellFailure(reason),
     });
     this.#running = running;
     this.#watchDeadline(Math.min(this.#call.timeoutMs, remainingMs), () => running.abort(this.#timedOut(remainingMs)));
-    const { failure, broken } = await running.over;
+    const { failure, broken, moves = false } = await running.over;
     logs.ended(containerId);
     this.#release(broken);
     if (failure === undefined) this.#succeed();
+    else if (moves) this.#refuse(failure, "this_runner");
     else this.#fail(failure);
   }
 

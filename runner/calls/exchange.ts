@@ -19,6 +19,10 @@ export interface ExchangeOptions {
   readonly maxResponseBytes: number;
   /** For `Fn-Deadline`, milliseconds since 1970. */
   readonly deadlineWallMs: number;
+  /** The function may see the call from now on. */
+  readonly begun: () => void;
+  /** Whether the call may have another container as long as its function has not seen it. */
+  readonly mayMove: boolean;
   /** The call has failed for its client, though its function still runs. */
   readonly doomed: (reason: CallError) => void;
 }
@@ -70,6 +74,8 @@ interface Ended {
   readonly failure: CallError | undefined;
   /** The container cannot run another call. */
   readonly broken: boolean;
+  /** Nothing of it ran, and another container may run it. */
+  readonly moves?: true;
 }
 
 /** For a hook to end once its signal has aborted. */
@@ -89,6 +95,10 @@ async function ended(hooked: Promise<void>, answer: Answer, hot: HotFunction, cl
     answer.abort(failure);
     return { failure, broken: true };
   }
+  if (answer.unreached && answer.mayMove) {
+    const failure = new CallError("server_busy", "Container was gone before the call reached it");
+    return { failure, broken: true, moves: true };
+  }
   if (answer.error !== undefined) {
     return { failure: await explainBreak(answer.error, hot, clock), broken: answer.error !== answer.harmless };
   }
@@ -101,6 +111,7 @@ class Answer implements AnswerHandler {
   readonly #options: ExchangeOptions;
   readonly #done = Promise.withResolvers<void>();
   #exchange: Exchange | undefined;
+  #begun = false;
   #muted: boolean;
   #bytes = 0;
   /** Set for an answer that is a failure of its own; its body is read and dropped. */
@@ -119,11 +130,22 @@ class Answer implements AnswerHandler {
   /** Why there is no good answer, once it is over. */
   error: unknown;
   over = false;
+  /** Nobody listened any more when the call came. */
+  unreached = false;
+
+  get mayMove(): boolean {
+    return this.#options.mayMove;
+  }
 
   run(): Promise<void> {
     const { call, hot, body, deadlineWallMs } = this.#options;
     this.#exchange = hot.client.send({ headers: functionHeaders(call, deadlineWallMs), body }, this);
     return this.#done.promise;
+  }
+
+  begun(): void {
+    this.#begun = true;
+    this.#options.begun();
   }
 
   resume(): void {
@@ -172,6 +194,7 @@ class Answer implements AnswerHandler {
   }
 
   failed(error: Error): void {
+    this.unreached = !this.#begun && isDeadSocket(error);
     this.#fail(this.#failure ?? error);
   }
 
@@ -191,6 +214,12 @@ class Answer implements AnswerHandler {
     );
     this.#options.doomed(this.#failure);
   }
+}
+
+/** Its process is gone, or its socket is: nothing that was sent there can have been read. */
+function isDeadSocket(error: Error): boolean {
+  const { code, syscall }: NodeJS.ErrnoException = error;
+  return syscall === "connect" && (code === "ECONNREFUSED" || code === "ENOENT");
 }
 
 function invalidStatus(status: number): CallError {

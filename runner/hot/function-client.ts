@@ -12,6 +12,8 @@ export interface FunctionRequest {
 
 /** What a function answers, as it comes. `end` or `failed` is the last. */
 export interface AnswerHandler {
+  /** The function may see the request from now on; what fails before has not reached it. */
+  begun(): void;
   head(status: number, headers: HeaderList): void;
   /** False: send no more until `resume`. */
   data(bytes: Uint8Array): boolean;
@@ -103,6 +105,7 @@ class RunningExchange implements Exchange, Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#aborted !== undefined) controller.abort(this.#aborted);
+    else this.#handler.begun();
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
