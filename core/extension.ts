@@ -25,6 +25,12 @@ export interface ExtensionCarrier {
 /** More than any policy needs, and little enough to travel with every call. */
 export const EXTENSION_LIMITS = { keys: 64, nameBytes: 128, valueBytes: 4_096 } as const;
 
+/**
+ * Fn's key for a registry's token. It is no extension here: extensions are in the slot key, and every hook sees them.
+ * `withRegistryToken` sets it where only the pulling of the image finds it.
+ */
+const REGISTRY_TOKEN = "FN_REGISTRY_TOKEN";
+
 const NAME = /^[\x21-\x7e]+$/;
 
 /**
@@ -45,6 +51,11 @@ export function defineExtension<T>(
   if (!NAME.test(name) || name.length > EXTENSION_LIMITS.nameBytes) {
     throw new TypeError(
       `Cannot define extension "${name}": a name is 1 to 128 printable ASCII characters without spaces`,
+    );
+  }
+  if (name === REGISTRY_TOKEN) {
+    throw new TypeError(
+      `Cannot define extension "${name}": it is a secret, set it with withRegistryToken(call, token)`,
     );
   }
   return {
@@ -82,13 +93,25 @@ export function extension<T>(carrier: ExtensionCarrier, key: Extension<T>): T | 
   return text === undefined ? undefined : key.parse(text);
 }
 
-/** Refuses maps over the limits. @throws CallError `extension_limit` naming the key */
+/** The same call with the bearer token with which its image is pulled. It reaches no map, no key, no hook and no log. */
+export function withRegistryToken<C extends { readonly registryToken: string }>(call: C, token: string): C {
+  return { ...call, registryToken: token };
+}
+
+/**
+ * Refuses maps over the limits, and a registry's token in them.
+ * @throws CallError `extension_limit` or `extension_misused` naming the key
+ */
 export function checkExtensionLimits(...maps: readonly ExtensionMap[]): void {
   const { keys, nameBytes, valueBytes } = EXTENSION_LIMITS;
   let total = 0;
   for (const map of maps) {
     for (const [name, value] of Object.entries(map)) {
       total += 1;
+      if (name === REGISTRY_TOKEN) {
+        const why = `"${name}" is a secret and no extension: set it with withRegistryToken(call, token)`;
+        throw new CallError("extension_misused", `Cannot run the call: ${why}`);
+      }
       if (Buffer.byteLength(name) > nameBytes) {
         throw new CallError("extension_limit", `Extension "${name.slice(0, 40)}…" has a name over ${nameBytes} bytes`);
       }

@@ -5,7 +5,7 @@ export { HTTPException } from "hono/http-exception";
 export { CallError } from "../core/call-error.ts";
 export type { Call, CallId, CallType, ExtensionMap, HeaderList, JsonValue } from "../core/call.ts";
 export type { ErrorCode } from "../core/error-codes.ts";
-export { defineExtension, extension, withExtension, z } from "../core/extension.ts";
+export { defineExtension, extension, withExtension, withRegistryToken, z } from "../core/extension.ts";
 export type { Extension } from "../core/extension.ts";
 export type { Timings } from "../core/session/frames.ts";
 export type { CallOutcome } from "./invoke/call-outcome.ts";

@@ -2,7 +2,7 @@ import type { ContainerCreateOptions } from "./driver/docker/docker-driver.ts";
 import type { RunCall, Start } from "./driver/driver.ts";
 
 // For operators' hooks.
-export { defineExtension, extension, withExtension, z } from "../core/extension.ts";
+export { defineExtension, extension, withExtension, withRegistryToken, z } from "../core/extension.ts";
 export { CallError } from "../core/call-error.ts";
 export type { Call } from "../core/call.ts";
 export type { ContainerTask } from "../core/container-task.ts";

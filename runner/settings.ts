@@ -34,6 +34,8 @@ export const RUNNER_SETTINGS = {
 
   FN_DRIVER: choice(["docker", "process"], "docker", "What runs functions; process has no isolation and no limits"),
   DOCKER_HOST: text("unix:///var/run/docker.sock", "Where the Docker Engine listens: unix:// or tcp://"),
+  FN_DOCKER_TIMEOUT_MSECS: integer(60_000, "Longest request to Docker, pulls and removals apart", { min: 1 }),
+  FN_DOCKER_REMOVE_TIMEOUT_MSECS: integer(30_000, "Longest removal of a container", { min: 1 }),
   FN_DOCKER_PING_MSECS: integer(2_000, "Time between two pings of Docker", { min: 1 }),
   FN_DOCKER_PING_TIMEOUT_MSECS: integer(5_000, "Longest wait for a ping's answer, then Docker is away", { min: 1 }),
   FN_INSTALLATION_ID: text(

@@ -9,6 +9,8 @@ export interface FakeRegistryOptions {
   readonly token?: string;
   /** The image's VOLUMEs. */
   readonly volumes?: readonly string[];
+  /** How often each path is answered with 429 before it is served. */
+  readonly tooManyRequests?: number;
 }
 
 /** A registry on loopback with the one image `cheese:1`, which is next to nothing: a daemon really pulls it. */
@@ -23,10 +25,15 @@ export interface FakeRegistry extends AsyncDisposable {
 
 const MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 
-export async function fakeRegistry({ token, volumes = [] }: FakeRegistryOptions = {}): Promise<FakeRegistry> {
+export async function fakeRegistry({
+  token,
+  volumes = [],
+  tooManyRequests = 0,
+}: FakeRegistryOptions = {}): Promise<FakeRegistry> {
   const image = tinyImage(volumes);
   let manifestRequests = 0;
   let gate: Promise<void> = Promise.resolve();
+  const refused = new Map<string, number>();
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const path = request.url ?? "";
@@ -38,6 +45,11 @@ export async function fakeRegistry({ token, volumes = [] }: FakeRegistryOptions 
     if (path.includes("/manifests/")) {
       manifestRequests += 1;
       await gate;
+    }
+    const times = refused.get(path) ?? 0;
+    if (times < tooManyRequests) {
+      refused.set(path, times + 1);
+      return reply(response, 429, {}, error("TOOMANYREQUESTS"));
     }
     const found = image.get(path);
     if (found === undefined) return reply(response, 404, {}, error("MANIFEST_UNKNOWN"));

@@ -3,7 +3,14 @@ import { describe, it } from "node:test";
 
 import { CallError } from "../../core/call-error.ts";
 import { containerTask } from "../../core/container-task.ts";
-import { checkExtensionLimits, defineExtension, extension, withExtension, z } from "../../core/extension.ts";
+import {
+  checkExtensionLimits,
+  defineExtension,
+  extension,
+  withExtension,
+  withRegistryToken,
+  z,
+} from "../../core/extension.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
 
 const cpuShares = defineExtension("cpu-shares", z.coerce.number().int().min(2).max(262_144));
@@ -16,6 +23,27 @@ const labels = defineExtension(
 function codeOf(code: string, text: RegExp) {
   return (error: unknown) => error instanceof CallError && error.code === code && text.test(error.message);
 }
+
+describe("a registry's token", () => {
+  it("is set on the call and in neither of its maps, so that no key and no hook has it", () => {
+    const call = withRegistryToken(callFor("fn"), "rennet");
+
+    assert.equal(call.registryToken, "rennet");
+    assert.deepEqual([call.extensions, call.callExtensions], [{}, {}]);
+    assert.doesNotMatch(JSON.stringify(containerTask(call)), /rennet/);
+  });
+
+  it("is refused as an extension, Fn's way, without a word of its value", () => {
+    assert.throws(() => defineExtension("FN_REGISTRY_TOKEN", z.string()), /set it with withRegistryToken/);
+    for (const maps of [[{ FN_REGISTRY_TOKEN: "rennet" }], [{}, { FN_REGISTRY_TOKEN: "rennet" }]]) {
+      const refused = codeOf("extension_misused", /"FN_REGISTRY_TOKEN" is a secret and no extension: set it with/);
+      assert.throws(
+        () => checkExtensionLimits(...maps),
+        (error) => refused(error) && !String(error).includes("rennet"),
+      );
+    }
+  });
+});
 
 describe("an extension", () => {
   it("is set typed, travels as text, and is read typed by a hook", () => {

@@ -7,7 +7,7 @@ import type { ContainerCreateOptions } from "dockerode";
 import { CallError } from "../../../core/call-error.ts";
 import { pause, type Clock } from "../../../core/clock.ts";
 import { engineFailure, unlessGone, type EngineStep } from "./docker-errors.ts";
-import { engineCall } from "./engine-call.ts";
+import { ENGINE_TIMEOUTS, engineCall, type EngineTimeouts } from "./engine-call.ts";
 import type { Docker } from "./engine.ts";
 
 /** The Engine's calls for single containers: bounded in time, failing with CallErrors, with what dockerode leaves out. */
@@ -35,12 +35,15 @@ export interface ExitWatch {
   readonly ended: Promise<number>;
 }
 
-const REMOVE_TIMEOUT_MS = 30_000;
 const REMOVE_RETRY_MS = 100;
 
-export function containerEngine(docker: Docker, clock: Clock): ContainerEngine {
+export function containerEngine(
+  docker: Docker,
+  clock: Clock,
+  timeouts: EngineTimeouts = ENGINE_TIMEOUTS,
+): ContainerEngine {
   const bounded = <T>(step: EngineStep, call: (abortSignal: AbortSignal) => Promise<T>) =>
-    engineCall(clock, step, call);
+    engineCall(clock, step, call, timeouts.requestMs);
 
   return {
     async create({ name, platform, ...body }) {
@@ -97,7 +100,7 @@ export function containerEngine(docker: Docker, clock: Clock): ContainerEngine {
         return info?.State.OOMKilled ?? false;
       }),
 
-    remove: (idOrName) => removeUntilGone(docker, clock, idOrName),
+    remove: (idOrName) => removeUntilGone(docker, clock, timeouts, idOrName),
   };
 }
 
@@ -106,13 +109,18 @@ function unlessStopped(error: unknown): void {
 }
 
 /** Removes a container by force, its volumes too, and waits while somebody else does or its process lingers. */
-async function removeUntilGone(docker: Docker, clock: Clock, idOrName: string): Promise<boolean> {
-  const until = clock.now() + REMOVE_TIMEOUT_MS;
+async function removeUntilGone(
+  docker: Docker,
+  clock: Clock,
+  { requestMs, removeMs }: EngineTimeouts,
+  idOrName: string,
+): Promise<boolean> {
+  const until = clock.now() + removeMs;
   for (let asked = false; ; asked = true) {
     try {
-      await engineCall(clock, "remove the container", (abortSignal) =>
-        docker.getContainer(idOrName).remove({ force: true, v: true, abortSignal }),
-      );
+      const remove = (abortSignal: AbortSignal) =>
+        docker.getContainer(idOrName).remove({ force: true, v: true, abortSignal });
+      await engineCall(clock, "remove the container", remove, Math.min(requestMs, removeMs));
       return true;
     } catch (error) {
       const { status } = engineFailure(error instanceof CallError ? error.cause : error);

@@ -8,6 +8,7 @@ import { containerEngine } from "./container-engine.ts";
 import { containerFreezers, type FreezeBy } from "./container-freezer.ts";
 import { containerOptions, hostPath, type Installation } from "./container-options.ts";
 import { type StartDependencies, startContainer } from "./docker-container.ts";
+import type { EngineTimeouts } from "./engine-call.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
 import { createImages, type ImageOptions } from "./images/images.ts";
@@ -29,6 +30,7 @@ export interface DockerDriverOptions {
   readonly log: Log;
   readonly sandbox?: Partial<Sandbox>;
   readonly images?: ImageOptions;
+  readonly timeouts?: EngineTimeouts;
   /** By the cgroup's own file unless told otherwise. */
   readonly freezeBy?: FreezeBy;
   /** Takes what containers write. Without it their stdout is not read at all. */
@@ -41,7 +43,7 @@ export interface DockerDriverOptions {
 export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCreateOptions> {
   const { docker, installation, guard, clock, log, output: sink, prefork } = options;
   const sandbox = { ...DEFAULT_SANDBOX, ...options.sandbox };
-  const engine = containerEngine(docker, clock);
+  const engine = containerEngine(docker, clock, options.timeouts);
   const freezer = containerFreezers({ engine, clock, log }, options.freezeBy ?? "cgroup");
   const images = createImages(docker, clock, options.images, log);
   const nextNetwork = inTurn(sandbox.networks);

@@ -60,6 +60,10 @@ export function engineError(error: unknown, step: EngineStep): CallError {
       `Timed out - server too busy: the image was removed before its container was made: ${message}`,
     );
   }
+  if (/no such container|marked for removal/i.test(message)) {
+    const why = `somebody else removed the container while Docker was to ${step}: ${message}`;
+    return fail("server_busy", `Timed out - server too busy: ${why}`);
+  }
   if (/initialize logging driver|syslog-address/i.test(message)) {
     return fail("syslog_unavailable", `Syslog Unavailable: ${message}`);
   }

@@ -2,21 +2,30 @@ import { CallError } from "../../../core/call-error.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { engineError, type EngineStep } from "./docker-errors.ts";
 
-const TIMEOUT_MS = 60_000;
+/** How long the Engine may take. */
+export interface EngineTimeouts {
+  /** For one request, pulls and removals apart. */
+  readonly requestMs: number;
+  /** For a removal, with all that is asked for it again. */
+  readonly removeMs: number;
+}
+
+export const ENGINE_TIMEOUTS: EngineTimeouts = { requestMs: 60_000, removeMs: 30_000 };
 
 /** One request to the Engine, bounded in time. @throws CallError whatever goes wrong */
 export async function engineCall<T>(
   clock: Clock,
   step: EngineStep,
   call: (abortSignal: AbortSignal) => Promise<T>,
+  timeoutMs: number = ENGINE_TIMEOUTS.requestMs,
 ): Promise<T> {
   const timeout = new AbortController();
-  const cancel = clock.after(TIMEOUT_MS, () => timeout.abort());
+  const cancel = clock.after(timeoutMs, () => timeout.abort());
   try {
     return await call(timeout.signal);
   } catch (error) {
     if (!timeout.signal.aborted) throw engineError(error, step);
-    const text = `Docker cannot be reached: it had ${TIMEOUT_MS} ms to ${step}`;
+    const text = `Docker cannot be reached: it had ${timeoutMs} ms to ${step}, FN_DOCKER_TIMEOUT_MSECS`;
     throw new CallError("docker_unavailable", text, { cause: error });
   } finally {
     cancel();

@@ -51,6 +51,22 @@ export async function pingEngine(docker: Docker, timeoutMs: number): Promise<str
   }
 }
 
+/** Compares versions such as 20.10.24+dfsg1 and 17.10.0-ce by their numbers. */
+export function isOlderThan(version: string, required: string): boolean {
+  const [a, b] = [version, required].map(
+    (text) =>
+      text
+        .split(/[^\d.]/, 1)[0]
+        ?.split(".")
+        .map(Number) ?? [],
+  );
+  for (let i = 0; i < 3; i++) {
+    const difference = (a?.[i] ?? 0) - (b?.[i] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
 function endpoint(host: string): { socketPath: string } | { host: string; port: string } {
   if (host.startsWith("unix://")) return { socketPath: host.slice("unix://".length) };
   const url = URL.parse(host);

@@ -8,7 +8,7 @@ import type { Driver, FunctionOutput } from "../driver.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
 import { enginePing, watchEngine } from "./engine-health.ts";
 import { engineReadiness } from "./engine-readiness.ts";
-import { connectEngine, pingEngine, type Docker } from "./engine.ts";
+import { connectEngine, isOlderThan, pingEngine, type Docker } from "./engine.ts";
 import { watchGuard } from "./guard-file.ts";
 import { createGuard } from "./guard.ts";
 import { imageOptions } from "./images/image-settings.ts";
@@ -22,6 +22,8 @@ import { throughOutages } from "./through-outages.ts";
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 
 const PING_MS = 5_000;
+/** The first that can give a container a cgroup namespace of its own. */
+const OLDEST_DOCKER = "20.10.0";
 
 export interface OpenOptions {
   readonly guardFile: string | undefined;
@@ -43,6 +45,9 @@ export async function openDocker(
       `Cannot start: Docker does not answer at ${settings.DOCKER_HOST} (DOCKER_HOST), or set FN_DRIVER=process`,
     );
   }
+  if (isOlderThan(version, OLDEST_DOCKER)) {
+    throw new Error(`Cannot start: docker version is too old. Required: ${OLDEST_DOCKER} Found: ${version}`);
+  }
   const installation = { id: settings.FN_INSTALLATION_ID, runnerId, bootId };
   await using made = new AsyncDisposableStack();
   const guard = guardFile === undefined ? createGuard() : made.use(await watchGuard(guardFile, log, systemClock));
@@ -59,6 +64,10 @@ export async function openDocker(
     output,
     prefork,
     sandbox: sandboxOf(settings),
+    timeouts: {
+      requestMs: settings.FN_DOCKER_TIMEOUT_MSECS,
+      removeMs: settings.FN_DOCKER_REMOVE_TIMEOUT_MSECS,
+    },
     images: imageOptions(settings, auths, everybodys),
   });
   const health = watchEngine(enginePing(docker), {

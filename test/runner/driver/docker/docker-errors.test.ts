@@ -32,6 +32,24 @@ describe("engineError", () => {
     ["create the container", answered(404, "No such image: cheese:1"), "server_busy", /No such image: cheese:1$/],
     [
       "start the container",
+      answered(404, "No such container: kiln-1"),
+      "server_busy",
+      /somebody else removed .*kiln-1$/,
+    ],
+    [
+      "start the container",
+      answered(409, "container is marked for removal and cannot be started"),
+      "server_busy",
+      /marked/,
+    ],
+    [
+      "create the container",
+      answered(500, "mkdir /var/lib/docker/overlay2/x: no space left on device"),
+      "docker_unavailable",
+      /^Docker cannot work, its disk is full: mkdir/,
+    ],
+    [
+      "start the container",
       answered(404, "network fn-net not found"),
       "runner_internal",
       /^Docker failed to start the container: network fn-net/,
@@ -60,12 +78,6 @@ describe("engineError", () => {
       "runner_internal",
       /^Docker refused the container's options: Conflicting/,
     ],
-    [
-      "create the container",
-      answered(500, "no space left on device"),
-      "runner_internal",
-      /^Docker failed to create the container: no space/,
-    ],
     ["remove the container", answered(500, "device or resource busy"), "runner_internal", /^Docker failed to remove/],
   ];
   for (const [step, error, code, message] of cases) {
@@ -87,21 +99,22 @@ describe("engineError", () => {
 });
 
 describe("pullError", () => {
+  const what = "Failed to pull image 'cheese:1'";
+
   it("keeps a 4xx of the registry, and makes a 502 of everything else that it says", () => {
-    const told = (error: Error) => [pullError(error, "cheese:1").code, pullError(error, "cheese:1").status];
+    const told = (error: Error) => [pullError(error, what).code, pullError(error, what).status];
 
     assert.deepEqual(told(answered(404, "manifest unknown")), ["image_pull_failed", 404]);
     assert.deepEqual(told(answered(401, "unauthorized")), ["image_pull_failed", 401]);
+    assert.deepEqual(told(answered(500, "unauthorized: authentication required")), ["image_pull_failed", 401]);
     assert.deepEqual(told(answered(500, "dial tcp: no such host")), ["image_pull_failed", 502]);
     assert.deepEqual(told(new Error("error in the middle of the pull")), ["image_pull_failed", 502]);
     assert.deepEqual(told(unanswered("ECONNREFUSED")), ["docker_unavailable", 503]);
+    assert.deepEqual(told(new Error("failed to register layer: no space left on device")), ["docker_unavailable", 503]);
   });
 
-  it("names the image and passes on Docker's words", () => {
-    assert.equal(
-      pullError(answered(404, "manifest unknown"), "cheese:1").message,
-      "Failed to pull image 'cheese:1': manifest unknown",
-    );
+  it("says what was wanted and passes on Docker's words", () => {
+    assert.equal(pullError(answered(404, "manifest unknown"), what).message, `${what}: manifest unknown`);
   });
 });
 

@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { inspect } from "node:util";
 
 import { eventually } from "../../../../kiln/testing/eventually.ts";
-import { connectEngine } from "../../../../runner/driver/docker/engine.ts";
+import { connectEngine, isOlderThan } from "../../../../runner/driver/docker/engine.ts";
 
 describe("connectEngine", () => {
   it("pays for no other request's connection: docker-modem renders its agent at every request", async (t) => {
@@ -30,5 +30,16 @@ describe("connectEngine", () => {
     await Promise.allSettled(requests);
     assert.notEqual(agent, undefined);
     assert.ok(rendered.length < 100, `${rendered.length} characters for ${requests.length} requests`);
+  });
+});
+
+describe("isOlderThan", () => {
+  it("compares Docker's versions by their numbers (Fn's TestRunnerDockerVersion)", () => {
+    assert.equal(isOlderThan("20.10.24+dfsg1", "1.0.0"), false);
+    assert.equal(isOlderThan("20.10.24+dfsg1", "9999.0.0"), true);
+    assert.equal(isOlderThan("20.10.0", "20.10.0"), false);
+    assert.equal(isOlderThan("17.10.0-ce", "20.10.0"), true);
+    assert.equal(isOlderThan("28.5.2", "20.10.0"), false);
+    assert.equal(isOlderThan("29.1.0-rc.1", "29.2.0"), true);
   });
 });

@@ -5,15 +5,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CallError } from "../../../../../core/call-error.ts";
 import { systemClock } from "../../../../../core/clock.ts";
 import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
+import { engineProxy } from "../../../../../kiln/testing/engine-proxy.ts";
 import {
   fakeRegistry,
   type FakeRegistry,
   type FakeRegistryOptions,
 } from "../../../../../kiln/testing/fake-registry.ts";
+import { connectEngine } from "../../../../../runner/driver/docker/engine.ts";
 import type { ImageRequest } from "../../../../../runner/driver/docker/images/image-access.ts";
 import { createImages } from "../../../../../runner/driver/docker/images/images.ts";
 
-const { engine, skip } = await dockerOrSkip();
+const { engine, host, skip } = await dockerOrSkip();
 const forever = new AbortController().signal;
 
 /** A registry, and its image away from the daemon when the test is over. */
@@ -123,6 +125,70 @@ describe("images", { skip, timeout: 60_000 }, () => {
 
     // The daemon asks by name, and perhaps again by digest; five pulls would ask at least five times.
     assert.ok(registry.manifestRequests - before <= 2, `${registry.manifestRequests} requests`);
+  });
+
+  it("are pulled 2 times for 20 who want 2 (Fn's TestImagePullConcurrent1)", async (t) => {
+    await using proxy = await engineProxy(host);
+    const registries = [await registryFor(t), await registryFor(t)];
+    const release = registries.map((registry) => registry.hold());
+    await using images = createImages(connectEngine({ host: proxy.host }), systemClock);
+    const pulls = () => proxy.requests.filter((line) => line.startsWith("POST /images/create")).length;
+
+    const all = Array.from({ length: 20 }, (_, i) => images.prepare(asked(registries[i % 2]?.image ?? ""), forever));
+    while (registries.some(({ manifestRequests }) => manifestRequests === 0)) await sleep(10);
+    for (const go of release) go();
+    await Promise.all(all);
+
+    assert.equal(pulls(), 2);
+  });
+
+  it("are pulled a few at a time, the others in their turn", async (t) => {
+    const registries = [await registryFor(t), await registryFor(t)];
+    const release = registries.map((registry) => registry.hold());
+    await using images = createImages(engine, systemClock, { pullsAtOnce: 1 });
+    const all = registries.map(({ image }) => images.prepare(asked(image), forever));
+    const busy = () => registries.filter(({ manifestRequests }) => manifestRequests > 0).length;
+
+    while (busy() === 0) await sleep(10);
+    await sleep(100);
+    const atOnce = busy();
+    for (const go of release) go();
+    await Promise.all(all);
+
+    assert.equal(atOnce, 1);
+    assert.equal(busy(), 2);
+  });
+
+  it("fail once for all who wait, with the registry's words (Fn's TestImagePullConcurrent2)", async (t) => {
+    await using proxy = await engineProxy(host);
+    const registry = await registryFor(t);
+    await using images = createImages(connectEngine({ host: proxy.host }), systemClock);
+
+    const all = Array.from({ length: 10 }, () => images.prepare(asked(`${registry.host}/quark:1`), forever));
+
+    for (const one of all) await assert.rejects(one, { code: "image_pull_failed", message: /quark:1 not found/ });
+    assert.equal(proxy.requests.filter((line) => line.startsWith("POST /images/create")).length, 1);
+  });
+
+  const retries = { retries: 10, minDelayMs: 20, stepMs: 0, maxDelayMs: 20, on: ["toomanyrequests"] } as const;
+
+  it("are pulled past a registry that wants less (Fn's TestDockerPullRetries)", async (t) => {
+    const registry = await registryFor(t, { tooManyRequests: 1 });
+    await using images = createImages(engine, systemClock, { retries });
+
+    using _held = await images.prepare(asked(registry.image), forever);
+
+    assert.equal(await isThere(registry.image), true);
+  });
+
+  it("are not pulled again without such a policy, and the registry's words are kept (Fn's TestDockerPullNoRetry)", async (t) => {
+    const registry = await registryFor(t, { tooManyRequests: 1 });
+    await using images = createImages(engine, systemClock, { retries: { ...retries, on: ["5xx"] } });
+
+    await assert.rejects(images.prepare(asked(registry.image), forever), {
+      code: "image_pull_failed",
+      message: /toomanyrequests/,
+    });
   });
 
   it("are not waited for any longer than their caller wants", async (t) => {

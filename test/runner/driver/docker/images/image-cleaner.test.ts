@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { describe, it, type TestContext } from "node:test";
+
+import { pack } from "tar-stream";
+
+import { systemClock } from "../../../../../core/clock.ts";
+import { silentLog } from "../../../../../core/log.ts";
+import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
+import { eventually } from "../../../../../kiln/testing/eventually.ts";
+import type { Docker } from "../../../../../runner/driver/docker/engine.ts";
+import { startImageCleaner } from "../../../../../runner/driver/docker/images/image-cleaner.ts";
+
+const { engine, skip } = await dockerOrSkip();
+const KIB = 1_024;
+
+/** Three images of 512 KiB each, the oldest first. */
+async function threeImages(t: TestContext): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const zoo of ["zoo1", "zoo2", "zoo3"]) {
+    const [repo, tag] = [`kiln-test-${zoo}`, randomBytes(6).toString("hex")];
+    const layer = pack();
+    layer.entry({ name: "animal" }, randomBytes(512 * KIB));
+    layer.finalize();
+    await text(await engine.importImage(Readable.from(layer), { repo, tag }));
+    names.push(`${repo}:${tag}`);
+  }
+  t.after(() => Promise.allSettled(names.map((name) => engine.getImage(name).remove())));
+  return names;
+}
+
+/** An engine that knows of these images alone: the machine's others are not the test's to remove. */
+function seeingOnly(names: readonly string[]): Docker {
+  const seeing = Object.create(engine) as Docker;
+  seeing.listImages = async () => {
+    const all = await engine.listImages();
+    return names.flatMap((name) => all.filter(({ RepoTags }) => RepoTags?.includes(name)));
+  };
+  return seeing;
+}
+
+const there = async (names: readonly string[]) => {
+  const looked = names.map((name) => engine.getImage(name).inspect());
+  return (await Promise.allSettled(looked)).map(({ status }) => status === "fulfilled");
+};
+
+describe("startImageCleaner", { skip, timeout: 60_000 }, () => {
+  it("removes the oldest until there is room, and none in use or exempt (Fn's TestImageCleaner1 and 2)", async (t) => {
+    const names = await threeImages(t);
+    const { Id: id } = await engine.getImage(names[0] ?? "").inspect();
+    const options = { maxBytes: 1_024 * KIB, exemptTags: [] };
+    await using cleaner = startImageCleaner(options, { docker: seeingOnly(names), clock: systemClock, log: silentLog });
+    const held = cleaner.hold({ id, tags: names.slice(0, 1), bytes: 512 * KIB });
+
+    await eventually(async () => assert.deepEqual(await there(names), [true, false, false]));
+    assert.deepEqual(await there(names), [true, false, false], "the one in use stays, though it is the oldest");
+    held[Symbol.dispose]();
+  });
+
+  it("leaves exempt images alone", async (t) => {
+    const names = await threeImages(t);
+    const options = { maxBytes: 512 * KIB, exemptTags: names.slice(0, 2) };
+    await using _cleaner = startImageCleaner(options, {
+      docker: seeingOnly(names),
+      clock: systemClock,
+      log: silentLog,
+    });
+
+    await eventually(async () => assert.deepEqual(await there(names), [true, true, false]));
+  });
+});
