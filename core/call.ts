@@ -62,13 +62,27 @@ export interface PlacementWish {
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 const processPart = randomBytes(6).readUIntBE(0, 6);
+// 128 bits in 26 digits of 5: the time's 48 end on a digit, the process's last 3 share one with the count's first 2.
+const processDigits = digits(Math.floor(processPart / 8), 9);
+const processRest = (processPart % 8) * 4;
 let count = 0;
+let time = { ms: -1, digits: "" };
 
 export function newCallId(nowMs: number = Date.now()): CallId {
   count = (count + 1) >>> 0;
-  // 128 bits in 26 digits: the time's 48 bits, the process's 48, the count's 32.
-  const low = (BigInt(processPart) << 32n) | BigInt(count);
-  return encodeId((BigInt(nowMs) << 80n) | low) as CallId;
+  if (time.ms !== nowMs) time = { ms: nowMs, digits: digits(nowMs, 10) };
+  const shared = ALPHABET[processRest + (count >>> 30)] ?? "";
+  return (time.digits + processDigits + shared + digits(count & 0x3fff_ffff, 6)) as CallId;
+}
+
+function digits(value: number, length: number): string {
+  let rest = value;
+  let text = "";
+  for (let i = 0; i < length; i++) {
+    text = (ALPHABET[rest % 32] ?? "") + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
 }
 
 /** A call id that came from elsewhere, or undefined if it cannot be one. */

@@ -1,3 +1,5 @@
+import { setImmediate } from "node:timers";
+
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -14,7 +16,7 @@ export interface Log {
 export interface LogOptions {
   readonly level?: LogLevel;
   readonly format?: "text" | "json";
-  readonly write?: (line: string) => void;
+  readonly write?: (line: string, level: LogLevel) => void;
   readonly now?: () => Date;
 }
 
@@ -27,11 +29,11 @@ export function isLogged(level: LogLevel, least: LogLevel): boolean {
 
 export function createLog(options: LogOptions = {}, fields: LogFields = {}): Log {
   const { level = "info", format = "text", now = () => new Date() } = options;
-  const write = options.write ?? ((line: string) => process.stderr.write(line));
+  const write = options.write ?? writeToStderr;
   const render = format === "json" ? jsonLine : textLine;
   const at = (lineLevel: LogLevel) => (message: string, extra?: LogFields) => {
     if (!isLogged(lineLevel, level)) return;
-    write(`${render(now().toISOString(), lineLevel, message, { ...fields, ...extra })}\n`);
+    write(`${render(now().toISOString(), lineLevel, message, { ...fields, ...extra })}\n`, lineLevel);
   };
   return {
     debug: at("debug"),
@@ -40,6 +42,24 @@ export function createLog(options: LogOptions = {}, fields: LogFields = {}): Log
     error: at("error"),
     with: (more) => createLog(options, { ...fields, ...more }),
   };
+}
+
+let unwritten = "";
+let watching = false;
+
+/** One write for all lines of a turn of the event loop: each is a system call. What somebody must hear is written at once. */
+function writeToStderr(line: string, level: LogLevel): void {
+  if (!watching) process.on("exit", flush);
+  watching = true;
+  if (unwritten === "") setImmediate(flush);
+  unwritten += line;
+  if (level === "warn" || level === "error") flush();
+}
+
+function flush(): void {
+  if (unwritten === "") return;
+  process.stderr.write(unwritten);
+  unwritten = "";
 }
 
 /** A log that says nothing, for embedders and tests. */
@@ -52,10 +72,12 @@ function jsonLine(time: string, level: LogLevel, message: string, fields: LogFie
 }
 
 function textLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
-  const pairs = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${key}=${plain(value)}`);
-  return `${time} ${level.padEnd(5)} ${message}${pairs.join("")}`;
+  let line = `${time} ${level.padEnd(5)} ${message}`;
+  for (const key in fields) {
+    const value = fields[key];
+    if (value !== undefined) line += ` ${key}=${typeof value === "number" ? value : plain(value)}`;
+  }
+  return line;
 }
 
 function plain(value: unknown): string {

@@ -208,7 +208,9 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     return { queued: active.size - running, running };
   }
 
-  const parts = { slots, tasks, wrap: (base: RunCall) => wrapCall(base, hooks), clock, logs, maxResponseBytes };
+  const hooked = hooks.some(({ call }) => call !== undefined);
+  const wrap = hooked ? (base: RunCall) => wrapCall(base, hooks) : undefined;
+  const parts = { slots, tasks, wrap, clock, logs, maxResponseBytes };
 
   function offerOwn(offered: OfferedCall, port: CallPort): OfferedCallHandler {
     const run = new CallRun(offered, port, {

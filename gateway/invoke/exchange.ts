@@ -38,6 +38,8 @@ export class Exchange {
   built: Call | undefined;
   /** Why there is no call. */
   missing: CallError | undefined;
+  /** What was made of the function's answer; middleware may put another in its place. */
+  answer: Response | undefined;
   readonly #c: Context<GatewayEnv>;
   readonly #parts: ExchangeParts;
   readonly #startedAt: number;
@@ -61,7 +63,8 @@ export class Exchange {
     const original = c.req.raw;
     const holder = (): BodyHolder => {
       const { raw } = c.req;
-      return { raw, declaredBytes: raw === original ? this.declaredBytes : undefined };
+      if (raw !== original) return { raw, declaredBytes: undefined, incoming: undefined };
+      return { raw, declaredBytes: this.declaredBytes, incoming: nodeBindings(c).incoming };
     };
     const { limits, clock } = parts;
     this.body = new IncomingBody(holder, { limits, clock, signal: this.signal, failed: (reason) => this.fail(reason) });

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { setImmediate as turn } from "node:timers/promises";
 
 import { CallError } from "../../core/call-error.ts";
@@ -11,6 +12,8 @@ export interface BodyHolder {
   readonly raw: Request;
   /** What the client declared; undefined where it said nothing, or another request took its place. */
   readonly declaredBytes: number | undefined;
+  /** The HTTP server's own request, where the body is still its. */
+  readonly incoming: IncomingMessage | undefined;
 }
 
 interface BodyOptions {
@@ -40,7 +43,9 @@ export class IncomingBody {
 
   /** All of it, however often it is asked for. @throws CallError over the limit, or unreadable */
   whole(): Promise<Uint8Array> {
-    this.#whole ??= this.#inTime(this.#readWhole());
+    const here =
+      this.#whole === undefined ? whatIsHere(this.#holder(), this.#options.limits.maxBufferedBytes) : undefined;
+    this.#whole ??= here === undefined ? this.#inTime(this.#readWhole()) : Promise.resolve(here);
     return this.#whole;
   }
 
@@ -159,6 +164,16 @@ export class IncomingBody {
       if (signal.aborted) left();
     });
   }
+}
+
+/** A small body that came with its head, as most do: it is taken without waiting, and without a clock for the wait. */
+function whatIsHere({ raw, declaredBytes, incoming }: BodyHolder, maxBufferedBytes: number): Uint8Array | undefined {
+  if (declaredBytes === 0) return EMPTY;
+  if (declaredBytes === undefined || declaredBytes > Math.min(OFFER_BODY_BYTES, maxBufferedBytes)) return undefined;
+  if (incoming?.complete !== true || incoming.readableDidRead || raw.bodyUsed) return undefined;
+  if (incoming.readableLength !== declaredBytes) return undefined;
+  const bytes: unknown = incoming.read();
+  return bytes instanceof Uint8Array ? bytes : undefined;
 }
 
 /** A body over a limit, in bytes. */

@@ -34,7 +34,8 @@ export function invokeCall(parts: InvokeParts): Handler<GatewayEnv> {
 
     await place(call, deadline, exchange, collector, parts);
     const head = await collector.ready();
-    return call.type === "detached" ? accepted(c, call.id) : answer(c, call.id, head, collector);
+    exchange.answer = call.type === "detached" ? accepted(c, call.id) : answer(c, call.id, head, collector);
+    return exchange.answer;
   };
 }
 

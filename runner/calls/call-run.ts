@@ -23,7 +23,7 @@ export interface CallRunDependencies {
   readonly tasks: TaskCache;
   readonly overriders: readonly RunnerOverrider[];
   /** Wraps the running of a call in the operator's hooks. */
-  readonly wrap: (run: RunCall) => RunCall;
+  readonly wrap: ((run: RunCall) => RunCall) | undefined;
   readonly clock: Clock;
   readonly maxResponseBytes: number;
   readonly logs: Pick<FunctionLogs, "began" | "ended">;

@@ -13,7 +13,8 @@ export interface ExchangeOptions {
   readonly hot: HotFunction;
   readonly body: FunctionRequest["body"];
   readonly port: CallPort;
-  readonly wrap: (run: RunCall) => RunCall;
+  /** Where the operator has hooks around calls. */
+  readonly wrap: ((run: RunCall) => RunCall) | undefined;
   readonly clock: Clock;
   /** 0 sets no limit. */
   readonly maxResponseBytes: number;
@@ -39,8 +40,33 @@ export interface RunningCall {
 
 /** Sends one call to its function, inside the call hooks, and passes the answer on as it comes. */
 export function exchange(options: ExchangeOptions): RunningCall {
-  const { call, hot, wrap, clock } = options;
   const answer = new Answer(options);
+  return options.wrap === undefined ? plainly(answer, options) : hooked(answer, options, options.wrap);
+}
+
+/** Without hooks nothing can come between an answer and its end, nor keep an aborted call from ending. */
+function plainly(answer: Answer, { hot, clock }: ExchangeOptions): RunningCall {
+  return {
+    over: answer.run().then(
+      () => ENDED_WELL,
+      (error: unknown) => brokenOff(error, answer, hot, clock),
+    ),
+    resume: () => answer.resume(),
+    abort: (reason) => answer.abort(reason),
+    mute: () => answer.mute(),
+  };
+}
+
+async function brokenOff(error: unknown, answer: Answer, hot: HotFunction, clock: Clock): Promise<Ended> {
+  if (answer.unreached && answer.mayMove) {
+    const failure = new CallError("server_busy", "Container was gone before the call reached it");
+    return { failure, broken: true, moves: true };
+  }
+  return { failure: await explainBreak(error, hot, clock), broken: error !== answer.harmless };
+}
+
+function hooked(answer: Answer, options: ExchangeOptions, wrap: (run: RunCall) => RunCall): RunningCall {
+  const { call, hot, clock } = options;
   const controller = new AbortController();
   const run = wrap((_hotCall, signal) => {
     if (signal.aborted) return Promise.reject(CallError.from(signal.reason));
@@ -78,6 +104,8 @@ interface Ended {
   readonly moves?: true;
 }
 
+const ENDED_WELL: Ended = { failure: undefined, broken: false };
+
 /** For a hook to end once its signal has aborted. */
 const ABORT_GRACE_MS = 500;
 
@@ -95,14 +123,8 @@ async function ended(hooked: Promise<void>, answer: Answer, hot: HotFunction, cl
     answer.abort(failure);
     return { failure, broken: true };
   }
-  if (answer.unreached && answer.mayMove) {
-    const failure = new CallError("server_busy", "Container was gone before the call reached it");
-    return { failure, broken: true, moves: true };
-  }
-  if (answer.error !== undefined) {
-    return { failure: await explainBreak(answer.error, hot, clock), broken: answer.error !== answer.harmless };
-  }
-  if (hookError === undefined) return { failure: undefined, broken: false };
+  if (answer.error !== undefined) return brokenOff(answer.error, answer, hot, clock);
+  if (hookError === undefined) return ENDED_WELL;
   return { failure: CallError.from(hookError, "hook_failed"), broken: true };
 }
 

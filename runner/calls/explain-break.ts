@@ -1,6 +1,7 @@
 import { CallError } from "../../core/call-error.ts";
 import { pause, type Clock } from "../../core/clock.ts";
 import type { HotFunction } from "../hot/hot-function.ts";
+import { InvalidResponse } from "../hot/response-head.ts";
 
 // A broken connection is seen first; Docker tells of the death behind it some 60 ms later.
 const DEATH_NEWS_MS = 1_000;
@@ -8,7 +9,7 @@ const DEATH_NEWS_MS = 1_000;
 /** Says why an exchange ended early: the container's death and its cause, or the connection's own trouble. */
 export async function explainBreak(error: unknown, hot: HotFunction, clock: Clock): Promise<CallError> {
   if (error instanceof CallError) return error;
-  if (errorCode(error) === "UND_ERR_HEADERS_OVERFLOW") return new CallError("function_response_header_too_big");
+  if (error instanceof InvalidResponse && error.headTooLong) return new CallError("function_response_header_too_big");
   const news = new AbortController();
   const exit = await Promise.race([
     hot.container.exited,
@@ -24,8 +25,4 @@ export async function explainBreak(error: unknown, hot: HotFunction, clock: Cloc
       ? `the connection to the function broke (${error instanceof Error ? error.message : String(error)})`
       : `the container exited with code ${exit.exitCode}`;
   return new CallError("function_response", `error receiving function response: ${why}`, options);
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error ? String(error.code) : undefined;
 }

@@ -74,7 +74,6 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
     const client = contact.connect({
       socketPath,
       maxHeaderBytes: limits.maxHeaderBytes,
-      connections: task.concurrency,
     });
     made.defer(() => client.close());
     const owned = made.move();

@@ -10,6 +10,16 @@ describe("newCallId", () => {
     assert.equal(parseCallId(id), id);
   });
 
+  it("holds the time, and counts", () => {
+    const value = (text: string) =>
+      [...text].reduce((sum, digit) => sum * 32n + BigInt("0123456789ABCDEFGHJKMNPQRSTVWXYZ".indexOf(digit)), 0n);
+    const [one, two] = [value(newCallId(1_700_000_000_123)), value(newCallId(1_700_000_000_124))];
+
+    assert.equal(one >> 80n, 1_700_000_000_123n);
+    assert.equal(two - one, (1n << 80n) + 1n);
+    assert.equal(encodeId(one), newCallId(1_700_000_000_123).slice(0, 19) + encodeId(one).slice(19));
+  });
+
   it("never makes the same twice, and sorts by time", () => {
     const early = newCallId(1_000);
     const ids = Array.from({ length: 10_000 }, () => newCallId(2_000));
