@@ -60,6 +60,10 @@ export function watchMemory(pids: Readonly<Record<string, number>>): { stop(): P
   };
 }
 
+export function residentBytes(pid: number): number {
+  return statusBytes(pid, "VmRSS");
+}
+
 // Places in /proc/PID/stat, counted from after the name, which may hold spaces: ppid, utime, stime.
 const PARENT = 1;
 const USER_TICKS = 11;

@@ -1,3 +1,4 @@
+import { BUDGET_HEAD, budgetRow, pathMicros, ratioOf } from "./budget.ts";
 import { startKiln } from "./kiln-system.ts";
 import type { Generator } from "./load/generator.ts";
 import type { BenchOptions } from "./options.ts";
@@ -16,11 +17,30 @@ apps:
       - { id: probe, name: probe, image: probe, memory: 32, idle_timeout: 3600 }
 `;
 
+/** What the line between gateway and runner adds to a round trip, milliseconds. */
+const ROUND_TRIPS_MS = [0, 10] as const;
+
 /** Bodies of several sizes in either direction: how much goes through, and what each process pays for a MiB. */
 export async function measureBodies(options: BenchOptions, generator: Generator): Promise<readonly Table[]> {
-  const { rounds, seconds, profile } = options;
-  await using kiln = await startKiln({ functions: FUNCTIONS, profile });
-  await using subjects = await openSubjects(kiln, generator, "probe", CLIENTS);
+  const tables: Table[] = [];
+  const budgets: (readonly string[])[] = [];
+  for (const roundTripMs of ROUND_TRIPS_MS) tables.push(await bodiesAt(roundTripMs, options, generator, budgets));
+  return [
+    ...tables,
+    { title: "Kiln against a bare pipe, median of the rounds' ratios", head: BUDGET_HEAD, rows: budgets },
+  ];
+}
+
+async function bodiesAt(
+  roundTripMs: number,
+  { rounds, seconds, profile }: BenchOptions,
+  generator: Generator,
+  budgets: (readonly string[])[],
+): Promise<Table> {
+  const delayMs = roundTripMs / 2;
+  await using kiln = await startKiln({ functions: FUNCTIONS, profile, delayMs });
+  const wanted = { fnId: "probe", most: CLIENTS, pairs: ["bare pipe"], delayMs } as const;
+  await using subjects = await openSubjects(kiln, generator, wanted);
   const rows: string[][] = [];
   for (const direction of ["up", "down"] as const) {
     for (const [size, bytes] of Object.entries(SIZES)) {
@@ -29,15 +49,18 @@ export async function measureBodies(options: BenchOptions, generator: Generator)
       for (const subject of subjects.all) await measureOnce(subject, generator, CLIENTS, load);
       const measured = await inTurns(subjects.all, generator, rounds, CLIENTS, load);
       for (const [{ name }, figures] of measured) rows.push([`${size} ${direction}`, name, ...cells(figures, bytes)]);
+      if (bytes < MIB) continue;
+      const named = (one: string) => pathMicros([...measured].find(([{ name }]) => name === one)?.[1] ?? []);
+      const ratio = ratioOf(named("Kiln"), named("bare pipe"));
+      const what = `CPU per MiB, ${size} ${direction}, ${roundTripMs} ms of round trip`;
+      budgets.push(budgetRow({ what, ratio, limit: 1.3, at: "most" }));
     }
   }
-  return [
-    {
-      title: `Bodies, ${CLIENTS} clients: throughput, CPU-ms per MiB of each process`,
-      head: ["body", "what", "MB/s", "gateway ms/MiB", "runner ms/MiB", "function ms/MiB", "load ms/MiB"],
-      rows,
-    },
-  ];
+  return {
+    title: `Bodies, ${CLIENTS} clients, ${roundTripMs} ms added to the round trip: throughput, CPU-ms per MiB of each process`,
+    head: ["body", "what", "MB/s", "gateway ms/MiB", "runner ms/MiB", "function ms/MiB", "load ms/MiB"],
+    rows,
+  };
 }
 
 /** The probe counts and hashes what comes, or answers with as much as it is told to. */

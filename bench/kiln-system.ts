@@ -7,6 +7,7 @@ import type { Environment } from "../core/config.ts";
 import { ensureDevPki } from "../kiln/dev-pki.ts";
 import { childrenOf } from "./accounts.ts";
 import { startProgram } from "./program.ts";
+import { startSlowWire } from "./slow-wire.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -16,6 +17,8 @@ export interface KilnOptions {
   /** Beside what a runner of plain processes needs. */
   readonly runnerEnv?: Environment;
   readonly profile: string | undefined;
+  /** Between gateway and runner, milliseconds each way. */
+  readonly delayMs?: number;
   /** Told of each line of the gateway's log, which is then JSON. */
   readonly onGatewayLine?: (line: string) => void;
 }
@@ -39,6 +42,7 @@ export async function startKiln({
   runnerEnv = {},
   profile,
   onGatewayLine,
+  delayMs = 0,
 }: KilnOptions): Promise<KilnSystem> {
   await using made = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "kiln-bench-"));
@@ -65,6 +69,7 @@ export async function startKiln({
       },
     }),
   );
+  const line = delayMs === 0 ? runner : made.use(await startSlowWire(runner.address, delayMs));
   const gateway = made.use(
     await startProgram({
       main: join(root, "gateway/main.ts"),
@@ -72,7 +77,7 @@ export async function startKiln({
       env: {
         FN_PORT: "0",
         FN_FUNCTIONS_FILE: functionsFile,
-        FN_RUNNER_ADDRESSES: runner.address,
+        FN_RUNNER_ADDRESSES: line.address,
         ...pkiEnv(pki.gateway),
         ...(onGatewayLine === undefined ? {} : { FN_LOG_FORMAT: "json" }),
       },

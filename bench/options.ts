@@ -21,7 +21,7 @@ export const USAGE = `Usage: npm run bench -- [options]
 
   --only PART      warm, bodies, cold, freeze or gigabyte; may come more than once (all but gigabyte)
   --rounds N       measurements of each kind, in turns with those of their bounds (5)
-  --clients N,N    clients at a time (1,16,64)
+  --clients N,N    clients at a time, up to 256 (1,16,64)
   --seconds N      length of one measurement (2)
   --bytes N        body of the part gigabyte (1000000000)
   --markdown       tables for a README

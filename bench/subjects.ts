@@ -5,6 +5,7 @@ import type { KilnSystem } from "./kiln-system.ts";
 import type { Generator } from "./load/generator.ts";
 import type { Target } from "./load/job.ts";
 import { startProgram } from "./program.ts";
+import { startSlowWire } from "./slow-wire.ts";
 
 /** A way to the same functions: what is measured, and its bounds. */
 export interface Subject {
@@ -22,44 +23,60 @@ export interface Subjects extends AsyncDisposable {
 const bare = join(import.meta.dirname, "bare");
 const ATTEMPTS = 5;
 
+/** Programs without Kiln's features, each a gateway and a runner below `bare/`. */
+const PAIRS = { "bare program": "", "Connect unary": "unary-", "bare pipe": "pipe-" } as const;
+export type BarePair = keyof typeof PAIRS;
+
+export interface SubjectOptions {
+  readonly fnId: string;
+  /** Hot containers. */
+  readonly most: number;
+  readonly pairs: readonly BarePair[];
+  /** Between gateways and runners, milliseconds each way; Kiln was started with the same. */
+  readonly delayMs?: number;
+}
+
 /**
- * Kiln with so many hot containers of one function, and the two bounds, which use those containers' sockets:
- * each of them driven directly, and behind the bare program.
+ * Kiln with so many hot containers of one function, and its bounds, which use those containers' sockets: each of them
+ * driven directly, and behind programs without Kiln's features.
  */
 export async function openSubjects(
   kiln: KilnSystem,
   generator: Generator,
-  fnId: string,
-  most: number,
+  { fnId, most, pairs, delayMs = 0 }: SubjectOptions,
 ): Promise<Subjects> {
   await using made = new AsyncDisposableStack();
   const toKiln: Target = { origin: kiln.url, path: `/invoke/${fnId}` };
   const sockets = await heat(kiln, generator, toKiln, most);
-  const runner = made.use(await startProgram({ main: join(bare, "runner.ts"), args: [kiln.pkiDirectory, ...sockets] }));
-  const gateway = made.use(
-    await startProgram({ main: join(bare, "gateway.ts"), args: [runner.address, kiln.pkiDirectory] }),
-  );
   const functions = kiln.functionPids();
   const load = [generator.pid];
   const same = (target: Target) => (clients: number) => Array.from({ length: clients }, () => target);
-  const direct: Subject = {
-    name: "function alone",
-    targets: (clients) =>
-      sockets.slice(0, clients).map((socketPath) => ({ origin: "http://localhost", socketPath, path: "/call" })),
-    parties: { function: functions, load },
-  };
-  const program: Subject = {
-    name: "bare program",
-    targets: same({ ...toKiln, origin: `http://${gateway.address}` }),
-    parties: { gateway: [gateway.pid], runner: [runner.pid], function: functions, load },
-  };
-  const whole: Subject = {
+  const all: Subject[] = [
+    {
+      name: "function alone",
+      targets: (clients) =>
+        sockets.slice(0, clients).map((socketPath) => ({ origin: "http://localhost", socketPath, path: "/call" })),
+      parties: { function: functions, load },
+    },
+  ];
+  for (const name of pairs) {
+    const main = (side: string) => join(bare, `${PAIRS[name]}${side}.ts`);
+    const runner = made.use(await startProgram({ main: main("runner"), args: [kiln.pkiDirectory, ...sockets] }));
+    const line = delayMs === 0 ? runner : made.use(await startSlowWire(runner.address, delayMs));
+    const gateway = made.use(await startProgram({ main: main("gateway"), args: [line.address, kiln.pkiDirectory] }));
+    all.push({
+      name,
+      targets: same({ ...toKiln, origin: `http://${gateway.address}` }),
+      parties: { gateway: [gateway.pid], runner: [runner.pid], function: functions, load },
+    });
+  }
+  all.push({
     name: "Kiln",
     targets: same(toKiln),
     parties: { gateway: [kiln.gatewayPid], runner: [kiln.runnerPid], function: functions, load },
-  };
+  });
   const owned = made.move();
-  return { all: [direct, program, whole], [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { all, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Calls until there is a container for each client. */

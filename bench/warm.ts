@@ -1,4 +1,6 @@
-import { startKiln } from "./kiln-system.ts";
+import { residentBytes } from "./accounts.ts";
+import { BUDGET_HEAD, type Budget, budgetRow, callsPerSecond, pathMicros, ratioOf } from "./budget.ts";
+import { type KilnSystem, startKiln } from "./kiln-system.ts";
 import type { Generator } from "./load/generator.ts";
 import type { BenchOptions } from "./options.ts";
 import { inTurns, measureOnce, type Measurement } from "./rounds.ts";
@@ -15,44 +17,103 @@ apps:
       - { id: hello, name: hello, image: hello, memory: 32, idle_timeout: 3600 }
 `;
 
+/** Cores of which the load may take what it needs: the limit of one call per container is theirs. */
+const CORES = 2;
+
 /** Small calls to hot containers: what each process pays for one, and how fast they go. */
 export async function measureWarm(options: BenchOptions, generator: Generator): Promise<readonly Table[]> {
   const { clients, rounds, seconds, profile } = options;
   await using kiln = await startKiln({ functions: FUNCTIONS, profile });
   const most = Math.max(...clients);
-  await using subjects = await openSubjects(kiln, generator, "hello", most);
+  const idle = memoryOf(kiln);
+  await using subjects = await openSubjects(kiln, generator, {
+    fnId: "hello",
+    most,
+    pairs: ["bare program", "Connect unary"],
+  });
   const load = { headers: {}, requestBytes: BODY_BYTES, warmUpMs: seconds * 300, measureMs: seconds * 1_000 };
   // Compilers have their say before anything counts.
   for (const subject of subjects.all) await measureOnce(subject, generator, most, load);
   const rows: string[][] = [];
+  const budgets: (readonly string[])[] = [];
   for (const many of clients) {
     const measured = await inTurns(subjects.all, generator, rounds, many, load);
     for (const [{ name }, figures] of measured) rows.push([String(many), name, ...cells(figures)]);
+    const named = (wanted: string) => [...measured].find(([{ name }]) => name === wanted)?.[1] ?? [];
+    budgets.push(...budgetsAt(many, named("Kiln"), named("bare program")).map(budgetRow));
   }
+  const after = memoryOf(kiln);
   return [
     {
       title: `Warm calls with ${BODY_BYTES} B: CPU-µs per call of each process, latency, throughput`,
-      head: ["clients", "what", "gateway µs", "runner µs", "function µs", "load µs", "p50 ms", "p99 ms", "calls/s"],
+      head: [
+        "clients",
+        "what",
+        "gateway µs",
+        "runner µs",
+        "both µs",
+        "function µs",
+        "load µs",
+        ...LATENCIES,
+        "calls/s",
+      ],
       rows,
     },
+    { title: "Kiln against the bare program, median of the rounds' ratios", head: BUDGET_HEAD, rows: budgets },
+    {
+      title: `Resident memory, MiB: before any call, and after all of them with ${most} containers`,
+      head: ["", "gateway", "runner"],
+      rows: [
+        ["idle", ...idle],
+        ["after", ...after],
+      ],
+    },
   ];
+}
+
+const LATENCIES = ["p50 ms", "p99 ms", "p99.9 ms"] as const;
+
+function budgetsAt(clients: number, kiln: readonly Measurement[], bare: readonly Measurement[]): readonly Budget[] {
+  const at = `${clients} client${clients === 1 ? "" : "s"}`;
+  const cpu = ratioOf(pathMicros(kiln), pathMicros(bare));
+  const budgets: Budget[] = [{ what: `CPU of gateway and runner, ${at}`, ratio: cpu, limit: 1.3, at: "most" }];
+  const p50 = (figures: readonly Measurement[]) => figures.map(({ p50Ms }) => p50Ms);
+  if (clients === 1)
+    budgets.push({ what: "p50, 1 client", ratio: ratioOf(p50(kiln), p50(bare)), limit: 1.4, at: "most" });
+  if (clients === 64) {
+    const possible = kiln.map(({ cpuMicros, calls }) => {
+      const perCall = Object.values(cpuMicros).reduce((sum, micros) => sum + micros, 0) / calls;
+      return (CORES * 1e6) / perCall;
+    });
+    const what = `calls/s of what ${CORES} cores allow at that CPU, 64 clients`;
+    budgets.push({ what, ratio: ratioOf(callsPerSecond(kiln), possible), limit: 0.85, at: "least" });
+  }
+  return budgets;
+}
+
+function memoryOf({ gatewayPid, runnerPid }: KilnSystem): readonly string[] {
+  return [gatewayPid, runnerPid].map((pid) => (residentBytes(pid) / 1_048_576).toFixed(0));
 }
 
 function cells(figures: readonly Measurement[]): string[] {
   const cpu = (party: string) => {
     const values = figures.map(({ cpuMicros, calls }) => (cpuMicros[party] ?? NaN) / calls);
-    return values.some(Number.isNaN) ? "" : shownSpread(values);
+    return shownIfKnown(values);
   };
+  const latency = (of: (figure: Measurement) => number) => shownSpread(figures.map(of), 2);
   return [
-    ...["gateway", "runner", "function", "load"].map(cpu),
-    shownSpread(
-      figures.map(({ p50Ms }) => p50Ms),
-      2,
-    ),
-    shownSpread(
-      figures.map(({ p99Ms }) => p99Ms),
-      2,
-    ),
-    shownSpread(figures.map(({ calls, elapsedMs }) => (calls * 1_000) / elapsedMs)),
+    cpu("gateway"),
+    cpu("runner"),
+    shownIfKnown(pathMicros(figures)),
+    cpu("function"),
+    cpu("load"),
+    latency(({ p50Ms }) => p50Ms),
+    latency(({ p99Ms }) => p99Ms),
+    latency(({ p999Ms }) => p999Ms),
+    shownSpread(callsPerSecond(figures)),
   ];
+}
+
+function shownIfKnown(values: readonly number[]): string {
+  return values.some(Number.isNaN) ? "" : shownSpread(values);
 }

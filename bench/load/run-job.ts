@@ -115,6 +115,7 @@ function resultOf(tallies: readonly Tally[], elapsedMs: number): LoadResult {
     elapsedMs,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
+    p999Ms: quantile(latencies, 0.999),
     responseBytes: total((tally) => tally.responseBytes),
   };
 }

@@ -23,7 +23,11 @@ const server = createServer({ noDelay: true }, (socket) => {
   carry(other, socket);
 });
 const [nearHost, nearPort] = split(near);
-server.listen(nearPort, nearHost, () => process.stdout.write(`${JSON.stringify({ ready: true, address: near })}\n`));
+server.listen(nearPort, nearHost, () => {
+  const bound = server.address();
+  const port = typeof bound === "object" && bound !== null ? bound.port : nearPort;
+  process.stdout.write(`${JSON.stringify({ ready: true, address: `${nearHost}:${port}` })}\n`);
+});
 
 function split(address: string): readonly [string, number] {
   const [host = "", port = ""] = address.split(":");

@@ -23,25 +23,35 @@ describe("npm run bench", { timeout: 120_000 }, () => {
   it("measures warm calls with both of their bounds", async () => {
     const rows = await bench("--only", "warm", "--rounds", "2", "--clients", "1,2", "--seconds", "0.2");
 
-    const [head = [], , ...figures] = rows;
+    const [head = [], , ...others] = rows;
     assert.deepEqual(head.slice(0, 4), ["clients", "what", "gateway µs", "runner µs"]);
+    const figures = others.slice(0, 8);
     assert.deepEqual(
       figures.map(([clients, what]) => `${clients} ${what}`),
-      ["function alone", "bare program", "Kiln"].flatMap((what) => [`1 ${what}`, `2 ${what}`]).sort(byClients),
+      ["function alone", "bare program", "Connect unary", "Kiln"]
+        .flatMap((what) => [`1 ${what}`, `2 ${what}`])
+        .sort(byClients),
     );
     for (const [, what, ...cells] of figures) {
-      const missing = what === "function alone" ? 2 : 0;
+      const missing = what === "function alone" ? 3 : 0;
       assert.ok(
         cells.slice(missing).every((cell) => SPREAD.test(cell)),
         `${what}: ${cells.join(" | ")}`,
       );
     }
+    const budgets = others.slice(8).filter(([, , limit = ""]) => /^[≤≥]/.test(limit));
+    assert.deepEqual(
+      budgets.map(([what]) => what),
+      ["CPU of gateway and runner, 1 client", "p50, 1 client", "CPU of gateway and runner, 2 clients"],
+    );
+    for (const [, measured = "", , verdict = ""] of budgets)
+      assert.match(`${measured} ${verdict}`, /^\d+\.\d\d (met|missed)$/);
   });
 
   it("measures bodies in both directions", async () => {
     const rows = await bench("--only", "bodies", "--rounds", "1", "--seconds", "0.1");
 
-    assert.equal(rows.length, 2 + 2 * 3 * 3);
+    assert.equal(rows.length, 2 * (2 + 2 * 3 * 3) + 2 + 4);
   });
 
   it("measures one large body and the memory it takes", async () => {
