@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { unmountBelow } from "../../runner/hot/socket-tmpfs.ts";
 import { pkiFiles, writePki } from "../pki-files.ts";
 import { issue, type Authority } from "../pki.ts";
 
@@ -86,6 +87,8 @@ async function mainProcess(role: "gateway" | "runner", options: MainProcessOptio
   };
   const dispose = async () => {
     await kill();
+    // Killed as by a power cut, it has left what a next start of it would clean up.
+    await unmountBelow(directory);
     await rm(directory, { recursive: true, force: true });
   };
   try {

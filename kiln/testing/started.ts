@@ -5,6 +5,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { unmountBelow } from "../../runner/hot/socket-tmpfs.ts";
 import { processesOf } from "./processes-of.ts";
 
 /** `npm start` as a user runs it, on free ports. */
@@ -73,6 +74,7 @@ export async function started(args: readonly string[] = [], env: NodeJS.ProcessE
     async [Symbol.asyncDispose]() {
       child.kill("SIGINT");
       await exited;
+      await unmountBelow(sockets);
       await rm(sockets, { recursive: true, force: true });
     },
   };
