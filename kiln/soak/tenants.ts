@@ -4,7 +4,7 @@ import { callFor } from "../testing/call-for.ts";
 
 /** Functions of many tenants, a few of which get most of the calls. */
 export interface Tenants {
-  /** A call of one of them: the kth gets a share of 1/k^exponent. */
+  /** Each is called once, and then the kth gets a share of 1/k^exponent. */
   call(): Call;
   /** Functions that were called so far. */
   readonly called: number;
@@ -35,7 +35,7 @@ export function tenants(image: string, functions: number, exponent: number, chan
       return called.size;
     },
     call() {
-      const which = Math.max(0, pick());
+      const which = called.size < functions ? called.size : Math.max(0, pick());
       called.add(which);
       const fnId = `tenant-${which}`;
       const minContainers = which === 3 ? 1 : 0;

@@ -94,6 +94,11 @@ export class SlotQueue<C> {
     return this.waiting.slice(this.#backed);
   }
 
+  /** The same, and they no longer wait. */
+  takeUnbacked(): readonly Waiting<C>[] {
+    return this.waiting.splice(this.#backed);
+  }
+
   /** Whether a start is under way that it can count on. */
   isBacked(waiting: Waiting<C>): boolean {
     return this.waiting.indexOf(waiting) < this.#backed;
@@ -104,12 +109,7 @@ export class SlotQueue<C> {
     return freeSlots(entry) > 0 ? this.waiting.shift() : undefined;
   }
 
-  /** The same, and they no longer wait. */
-  takeUnbacked(): readonly Waiting<C>[] {
-    return this.waiting.splice(this.#backed);
-  }
-
-  /** Tells the others, those that do not know it yet, that a container is started. */
+  /** Tells those for whom one is under way, if they do not know it yet. */
   tellBacked(): void {
     for (const waiting of this.waiting.slice(0, this.#backed)) {
       if (waiting.told) continue;
@@ -123,17 +123,13 @@ export class SlotQueue<C> {
     return this.starts.size * this.concurrency;
   }
 
-  /** Puts a container where it now belongs. True: it has become idle. */
-  place(entry: Entry<C>): boolean {
+  /** Puts a container where it now belongs. */
+  place(entry: Entry<C>): void {
     drop(this.#open, entry);
     drop(this.#idle, entry);
-    if (freeSlots(entry) === 0) return false;
-    if (entry.calls > 0 || entry.state === "thawing") {
-      this.#open.push(entry);
-      return false;
-    }
-    this.#idle.push(entry);
-    return true;
+    if (freeSlots(entry) === 0) return;
+    const runs = entry.calls > 0 || entry.state === "thawing";
+    (runs ? this.#open : this.#idle).push(entry);
   }
 }
 

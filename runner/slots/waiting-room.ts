@@ -28,6 +28,7 @@ export interface WaitingRoomOptions<C> {
 export class WaitingRoom<C> {
   readonly #options: WaitingRoomOptions<C>;
   readonly #patience: Alarm;
+  #closed = false;
 
   constructor(options: WaitingRoomOptions<C>) {
     this.#options = options;
@@ -79,7 +80,7 @@ export class WaitingRoom<C> {
   spares(queue: SlotQueue<C>): boolean {
     const { expectations, clock } = this.#options;
     const others = queue.starts.size - 1;
-    if (queue.estimate.run.value === undefined || queue.waiting.length === 0) return false;
+    if (this.#closed || queue.estimate.run.value === undefined || queue.waiting.length === 0) return false;
     if (!expectations.sparesStart(queue)) return false;
     const until = clock.now() + expectations.patienceMs(queue);
     for (const waiting of queue.waiting.slice(others * queue.concurrency)) waiting.until = until;
@@ -87,7 +88,9 @@ export class WaitingRoom<C> {
     return true;
   }
 
+  /** Nobody is patient any more: those that are left have a start to wait for. */
   close(): void {
+    this.#closed = true;
     this.#patience.off();
   }
 

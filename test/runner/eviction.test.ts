@@ -4,6 +4,8 @@ import { before, describe, it } from "node:test";
 import { buildExampleImages } from "../../examples/functions/build.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
 import { dockerOrSkip } from "../../kiln/testing/docker.ts";
+import { eventually } from "../../kiln/testing/eventually.ts";
+import { freezerState } from "../../kiln/testing/freezer-state.ts";
 import { offerTo, type Outcome } from "../../kiln/testing/offer.ts";
 import { processRunner } from "../../kiln/testing/process-runner.ts";
 import { systemRunner } from "../../kiln/testing/system-runner.ts";
@@ -73,9 +75,10 @@ describe("a runner with room for one container, on Docker", { skip, timeout: 120
       ],
     });
     const call = (fnId: string) => callFor("kiln-example-probe:latest", { fnId });
+    const first = await offerTo(runner, call("one")).outcome;
+    await eventually(async () => assert.equal(await freezerState(engine, first.containerId ?? ""), "frozen"));
 
-    for (const fnId of ["one", "two", "one", "two"])
-      assert.equal(codeOf(await offerTo(runner, call(fnId)).outcome), "ok");
+    for (const fnId of ["two", "one", "two"]) assert.equal(codeOf(await offerTo(runner, call(fnId)).outcome), "ok");
 
     assert.deepEqual(alive, [0, 0, 0, 0], "containers there were when each was started");
     const { freeMemoryMiB, totalMemoryMiB } = runner.hello().capacity;
