@@ -4,17 +4,25 @@ import { once } from "node:events";
 import { pause, systemClock } from "../core/clock.ts";
 import { buildExampleImages } from "../examples/functions/build.ts";
 import { connectEngine, type Docker, pingEngine } from "../runner/driver/docker/engine.ts";
+import { holderOptions } from "../runner/driver/docker/prefork/holder-options.ts";
+import { ensurePauseImage, PAUSE_COMMAND } from "../runner/driver/docker/prefork/pause-image.ts";
 import { type ColdStart, type Phase, PHASES } from "./cold-start.ts";
 import { type KilnSystem, startKiln } from "./kiln-system.ts";
 import type { BenchOptions } from "./options.ts";
 import { rawStart } from "./raw-start.ts";
 import { watchStarts } from "./start-events.ts";
+import { buildStaticImage } from "./static-function.ts";
+import { spread } from "./statistics.ts";
 import { shownSpread, type Table } from "./table.ts";
 
 const PING_MS = 2_000;
 const LINE_MS = 5_000;
+const HOLDERS_MS = 60_000;
 
-/** Calls that start a container, phase by phase, beside nothing but the Docker calls for the same container. */
+/**
+ * Calls that start a container, phase by phase, with and without a prefork pool, beside nothing but the Docker calls
+ * for the same containers: for a function on Node, and for one of some bytes.
+ */
 export async function measureCold(
   { rounds, profile }: BenchOptions,
   dockerHost: string | undefined,
@@ -24,51 +32,134 @@ export async function measureCold(
   if (version === undefined)
     return [{ title: "Cold starts: skipped, as no Docker daemon answers", head: [], rows: [] }];
   const { hello } = await buildExampleImages(docker, ["hello"]);
-  const measured = await inTurns(docker, hello, rounds, profile, dockerHost);
-  const cell = (phase: Phase, starts: readonly ColdStart[]) => {
-    const values = starts.map((start) => start[phase]).filter((value) => value !== undefined);
-    return values.length === 0 ? "" : shownSpread(values, 1);
-  };
+  const tables: Table[] = [];
+  for (const [kind, image] of [["static", await buildStaticImage(docker)] as const, ["Node", hello] as const]) {
+    if (image === undefined) continue;
+    const measured = await inTurns(docker, image, { rounds, profile, dockerHost });
+    tables.push({
+      title: `Cold starts of a ${kind} function on Docker ${version}, ${rounds} of each in turns: milliseconds by phase`,
+      head: ["phase", ...SUBJECTS],
+      rows: [
+        ...PHASES.map((phase) => [phase, ...SUBJECTS.map((name) => cell(measured[name], phase))]),
+        added(measured),
+      ],
+    });
+  }
+  return tables;
+}
+
+/** Each of Kiln's is right of its bound. */
+const SUBJECTS = ["Docker alone", "Kiln", "Docker alone, joining", "Kiln with pool"] as const;
+type Measured = Record<(typeof SUBJECTS)[number], ColdStart[]>;
+
+function cell(starts: readonly ColdStart[], phase: Phase): string {
+  const values = starts.map((start) => start[phase]).filter((value) => value !== undefined);
+  return values.length === 0 ? "" : shownSpread(values, 1);
+}
+
+/** What Kiln takes beside Docker: the difference of medians. */
+function added(measured: Measured): readonly string[] {
+  const total = (name: keyof Measured) => spread(measured[name].map((start) => start.total ?? 0)).median;
+  const difference = (own: keyof Measured, bound: keyof Measured) => (total(own) - total(bound)).toFixed(1);
   return [
-    {
-      title: `Cold starts on Docker ${version}, ${rounds} of each in turns: milliseconds by phase`,
-      head: ["phase", "Docker alone", "Kiln"],
-      rows: PHASES.map((phase) => [phase, cell(phase, measured.raw), cell(phase, measured.kiln)]),
-    },
+    "Kiln adds",
+    "",
+    difference("Kiln", "Docker alone"),
+    "",
+    difference("Kiln with pool", "Docker alone, joining"),
   ];
 }
 
-async function inTurns(
-  docker: Docker,
-  image: string,
-  rounds: number,
-  profile: string | undefined,
-  dockerHost: string | undefined,
-): Promise<{ readonly raw: readonly ColdStart[]; readonly kiln: readonly ColdStart[] }> {
-  const runnerId = `bench-${randomBytes(6).toString("hex")}`;
-  const records = new CallRecords();
-  await using kiln = await startKiln({
-    functions: functionsOf(image, rounds + 1),
-    profile,
-    runnerEnv: {
-      FN_DRIVER: "docker",
-      FN_RUNNER_ID: runnerId,
-      FN_INSTALLATION_ID: runnerId,
-      ...(dockerHost === undefined ? {} : { DOCKER_HOST: dockerHost }),
-    },
-    onGatewayLine: (line) => records.read(line),
-  });
-  await using starts = await watchStarts(docker, runnerId);
-  const measured = { raw: [] as ColdStart[], kiln: [] as ColdStart[] };
+interface TurnsOptions {
+  readonly rounds: number;
+  readonly profile: string | undefined;
+  readonly dockerHost: string | undefined;
+}
+
+async function inTurns(docker: Docker, image: string, options: TurnsOptions): Promise<Measured> {
+  const { rounds } = options;
+  await using made = new AsyncDisposableStack();
+  const plain = made.use(await coldKiln(docker, image, options, 0));
+  // A container keeps its holder for as long as it lives, and each round leaves one.
+  const pooled = made.use(await coldKiln(docker, image, options, rounds + 1));
+  const holder = made.use(await rawHolder(docker));
+  const measured: Measured = { "Docker alone": [], Kiln: [], "Docker alone, joining": [], "Kiln with pool": [] };
   for (let round = 0; round <= rounds; round++) {
-    const raw = await rawStart(docker, image);
-    const own = await kilnStart(kiln, `cold-${round}`, records, () => starts.lastMs());
-    // The first of each finds cold caches that no other does.
-    if (round === 0) continue;
-    measured.raw.push(raw);
-    measured.kiln.push(own);
+    const start: Record<keyof Measured, () => Promise<ColdStart>> = {
+      "Docker alone": () => rawStart(docker, image),
+      Kiln: () => plain.start(round),
+      "Docker alone, joining": () => rawStart(docker, image, holder.id),
+      "Kiln with pool": () => pooled.start(round),
+    };
+    // Nobody is always the first.
+    for (const name of [...SUBJECTS.slice(round % 4), ...SUBJECTS.slice(0, round % 4)]) {
+      const one = await start[name]();
+      // The first of each finds cold caches that no other does.
+      if (round > 0) measured[name].push(one);
+    }
   }
   return measured;
+}
+
+interface ColdKiln extends AsyncDisposable {
+  start(round: number): Promise<ColdStart>;
+}
+
+/** @param holders - in its prefork pool, all of them ready */
+async function coldKiln(
+  docker: Docker,
+  image: string,
+  { rounds, profile, dockerHost }: TurnsOptions,
+  holders: number,
+): Promise<ColdKiln> {
+  const runnerId = `bench-${randomBytes(6).toString("hex")}`;
+  const records = new CallRecords();
+  await using made = new AsyncDisposableStack();
+  const kiln = made.use(
+    await startKiln({
+      functions: functionsOf(image, rounds + 1),
+      profile,
+      runnerEnv: {
+        FN_DRIVER: "docker",
+        FN_RUNNER_ID: runnerId,
+        FN_INSTALLATION_ID: runnerId,
+        FN_EXPERIMENTAL_PREFORK_POOL_SIZE: String(holders),
+        ...(dockerHost === undefined ? {} : { DOCKER_HOST: dockerHost }),
+      },
+      onGatewayLine: (line) => records.read(line),
+    }),
+  );
+  await holdersReady(docker, runnerId, holders);
+  const starts = made.use(await watchStarts(docker, runnerId));
+  const owned = made.move();
+  return {
+    start: (round) => kilnStart(kiln, `cold-${round}`, records, () => starts.lastMs()),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function holdersReady(docker: Docker, runnerId: string, count: number): Promise<void> {
+  const filters = { label: [`kiln.runner=${runnerId}`, "kiln.prefork"], status: ["running"] };
+  const end = performance.now() + HOLDERS_MS;
+  while ((await docker.listContainers({ filters })).length < count) {
+    if (performance.now() > end) throw new Error(`Not all of ${count} prefork holders run`);
+    await pause(systemClock, 100);
+  }
+}
+
+/** A holder without Kiln. */
+async function rawHolder(docker: Docker): Promise<{ readonly id: string } & AsyncDisposable> {
+  const name = `kiln-bench-holder-${randomBytes(6).toString("hex")}`;
+  const program = { image: await ensurePauseImage(docker), command: PAUSE_COMMAND };
+  const options = holderOptions(name, "bridge", program, { id: name, runnerId: name, bootId: name });
+  const container = await docker.createContainer(options);
+  await container.start();
+  return {
+    id: container.id,
+    async [Symbol.asyncDispose]() {
+      await container.remove({ force: true });
+    },
+  };
 }
 
 /** One function for each start: a container is never another one's. */

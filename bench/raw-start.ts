@@ -15,14 +15,18 @@ import type { ColdStart } from "./cold-start.ts";
 
 const SOCKET_MS = 20_000;
 
-/** Creates and starts the container that Kiln would, calls its function once, and removes it: Docker alone, no Kiln. */
-export async function rawStart(docker: Docker, image: string): Promise<ColdStart> {
+/**
+ * Creates and starts the container that Kiln would, calls its function once, and removes it: Docker alone, no Kiln.
+ * @param joined - the container whose network namespace it joins
+ */
+export async function rawStart(docker: Docker, image: string, joined?: string): Promise<ColdStart> {
   await using made = new AsyncDisposableStack();
   const socketDirectory = await mkdtemp(join(tmpdir(), "kiln-bench-raw-"));
   made.defer(() => rm(socketDirectory, { recursive: true, force: true }));
   await chmod(socketDirectory, 0o777);
   using watch = watchSocket(socketDirectory);
   const options = optionsFor(image, socketDirectory);
+  if (joined !== undefined) options.HostConfig = { ...options.HostConfig, NetworkMode: `container:${joined}` };
 
   const asked = performance.now();
   const container = await docker.createContainer(options);

@@ -9,16 +9,23 @@ export interface StartEvents extends AsyncDisposable {
   lastMs(): Promise<number>;
 }
 
+interface StartEvent {
+  readonly Action: string;
+  readonly timeNano: number;
+  readonly Actor: { readonly Attributes: Readonly<Record<string, string>> };
+}
+
 const LATE_MS = 5_000;
 
-/** Listens to what the daemon says of one runner's containers. */
+/** Listens to what the daemon says of one runner's containers, those of its functions. */
 export async function watchStarts(docker: Docker, runnerId: string): Promise<StartEvents> {
   const filters = JSON.stringify({ label: [`kiln.runner=${runnerId}`], type: ["container"] });
   const stream = (await docker.getEvents({ filters })) as Readable;
   let created = 0;
   let last: number | undefined;
   createInterface(stream).on("line", (line) => {
-    const { Action: action, timeNano } = JSON.parse(line) as { readonly Action: string; readonly timeNano: number };
+    const { Action: action, timeNano, Actor: actor } = JSON.parse(line) as StartEvent;
+    if ("kiln.prefork" in actor.Attributes) return;
     if (action === "create") created = timeNano;
     if (action === "start") last = (timeNano - created) / 1e6;
   });

@@ -69,6 +69,11 @@ export const RUNNER_SETTINGS = {
   FN_MAX_LOCKED_MEMORY: integer(65_536, "Most locked memory of a process, bytes"),
   FN_MAX_PENDING_SIGNALS: integer(5_000, "Most queued signals"),
   FN_MAX_MESSAGE_QUEUE: integer(819_200, "Most bytes in POSIX message queues"),
+  FN_MAX_FS_SIZE_MB: integer(
+    0,
+    "Size of a container's own file system, where Docker's storage driver can limit it; 0 sets no limit",
+  ),
+  FN_DOCKER_RUNTIME: text("", "OCI runtime that Docker runs containers with, such as runsc; by default its own"),
   FN_IMAGE_ENABLE_VOLUME: flag(false, "Allows images that declare a VOLUME"),
 
   FN_ALLOW_LOCAL_IMAGES: choice(

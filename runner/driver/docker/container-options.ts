@@ -78,7 +78,10 @@ const tmpfs: OptionBuilder = ({ task, sandbox }) => {
   return { host: { Tmpfs: { "/tmp": `rw,nosuid,nodev,noexec,${size}${inodes},mode=1777` } } };
 };
 
-const rootFilesystem: OptionBuilder = ({ sandbox }) => ({ host: { ReadonlyRootfs: sandbox.readonlyRoot } });
+const rootFilesystem: OptionBuilder = ({ sandbox: { readonlyRoot, rootMiB } }) => {
+  const limit = rootMiB === 0 ? {} : { StorageOpt: { size: `${rootMiB}M` } };
+  return { host: { ReadonlyRootfs: readonlyRoot, ...limit } };
+};
 
 const privileges: OptionBuilder = ({ sandbox }) => ({
   config: { User: sandbox.user },

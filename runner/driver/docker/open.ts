@@ -5,6 +5,7 @@ import type { Metrics } from "../../../core/metrics.ts";
 import type { RunnerIdentity } from "../../runner.ts";
 import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver, FunctionOutput } from "../driver.ts";
+import { checkSandbox } from "./check-sandbox.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
 import { enginePing, watchEngine } from "./engine-health.ts";
 import { engineReadiness } from "./engine-readiness.ts";
@@ -48,6 +49,7 @@ export async function openDocker(
   if (isOlderThan(version, OLDEST_DOCKER)) {
     throw new Error(`Cannot start: docker version is too old. Required: ${OLDEST_DOCKER} Found: ${version}`);
   }
+  await checkSandbox(docker, { rootMiB: settings.FN_MAX_FS_SIZE_MB, runtime: settings.FN_DOCKER_RUNTIME });
   const installation = { id: settings.FN_INSTALLATION_ID, runnerId, bootId };
   await using made = new AsyncDisposableStack();
   const guard = guardFile === undefined ? createGuard() : made.use(await watchGuard(guardFile, log, systemClock));
@@ -110,6 +112,8 @@ function sandboxOf(settings: RunnerSettings): Partial<Sandbox> {
       msgqueue: settings.FN_MAX_MESSAGE_QUEUE,
     },
     readonlyRoot: !settings.FN_DISABLE_READONLY_ROOTFS,
+    rootMiB: settings.FN_MAX_FS_SIZE_MB,
+    runtime: settings.FN_DOCKER_RUNTIME,
     defaultTmpfsMiB: settings.FN_TMPFS_DEFAULT_MB,
     tmpfsInodes: settings.FN_MAX_TMPFS_INODES,
     networks: plainNetworks(settings),

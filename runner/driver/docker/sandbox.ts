@@ -6,6 +6,8 @@ export interface Sandbox {
   readonly ulimits: Readonly<Record<string, number>>;
   /** False gives functions a root filesystem they can write to, on the host's disk and without a quota. */
   readonly readonlyRoot: boolean;
+  /** Of what a container may write to its root filesystem, where the storage driver can tell; 0 sets no limit. */
+  readonly rootMiB: number;
   /** Size of /tmp where the function asks for none; a small function gets half of its memory. */
   readonly defaultTmpfsMiB: number;
   /** Files and directories in /tmp; 0 leaves it to the kernel. */
@@ -25,6 +27,7 @@ export const DEFAULT_SANDBOX: Sandbox = {
   pids: 50,
   ulimits: { nofile: 350, memlock: 65_536, sigpending: 5_000, msgqueue: 819_200 },
   readonlyRoot: true,
+  rootMiB: 0,
   defaultTmpfsMiB: 64,
   tmpfsInodes: 0,
   user: "1000:1000",

@@ -9,6 +9,7 @@ import type { Docker } from "../engine.ts";
 import { pauseProgram } from "./pause-program.ts";
 
 const PROGRAM = "pause";
+const REPOSITORY = "kiln-prefork-pause";
 export const PAUSE_COMMAND: readonly string[] = [`/${PROGRAM}`];
 
 /**
@@ -25,19 +26,24 @@ export async function ensurePauseImage(docker: Docker): Promise<string> {
   }
   // Named for its content, so that another version of Kiln makes another image.
   const tag = createHash("sha256").update(program).digest("hex").slice(0, 12);
-  const image = `kiln-prefork-pause:${tag}`;
+  const image = `${REPOSITORY}:${tag}`;
   const found = await docker.getImage(image).inspect().catch(unlessGone);
-  if (found === undefined) await importProgram(docker, program, tag);
+  if (found === undefined) await importProgram(docker, program, { repository: REPOSITORY, tag });
   return image;
 }
 
-async function importProgram(docker: Docker, program: Buffer, tag: string): Promise<void> {
+/** Makes an image of one program and nothing else, which it runs. */
+export async function importProgram(
+  docker: Docker,
+  program: Buffer,
+  { repository, tag }: { readonly repository: string; readonly tag: string },
+): Promise<void> {
   const layer = pack();
   layer.entry({ name: PROGRAM, mode: 0o755, mtime: new Date(0), uid: 0, gid: 0 }, program);
   layer.finalize();
-  const options = { repo: "kiln-prefork-pause", tag, changes: [`CMD ${JSON.stringify(PAUSE_COMMAND)}`] };
+  const options = { repo: repository, tag, changes: [`CMD ${JSON.stringify(PAUSE_COMMAND)}`] };
   const progress = await text(await docker.importImage(Readable.from(layer, { objectMode: false }), options));
   // The answer began with status 200 long before the import ended, so a failure is a line in its body.
   const failure = progress.split("\n").find((line) => line.includes('"error"'));
-  if (failure !== undefined) throw new Error(`Cannot import the prefork pool's pause image: ${failure.trim()}`);
+  if (failure !== undefined) throw new Error(`Cannot import ${repository}:${tag}: ${failure.trim()}`);
 }

@@ -19,12 +19,16 @@ const PROGRAM_HEADER_BYTES = 56;
 /** A static Linux program of some hundred bytes that does nothing; undefined for an architecture nobody wrote it for. */
 export function pauseProgram(architecture: string): Buffer | undefined {
   const code = CODE[architecture];
-  if (code === undefined) return undefined;
+  return code === undefined ? undefined : elfProgram(code.elfMachine, code.bytes);
+}
+
+/** Machine code as a file that Linux runs from its first byte. @param machine - ELF's number of the architecture */
+export function elfProgram(machine: number, code: ArrayLike<number>): Buffer {
   const start = FILE_HEADER_BYTES + PROGRAM_HEADER_BYTES;
-  const program = Buffer.alloc(start + code.bytes.length);
-  writeFileHeader(program, code.elfMachine, LOAD_ADDRESS + BigInt(start));
+  const program = Buffer.alloc(start + code.length);
+  writeFileHeader(program, machine, LOAD_ADDRESS + BigInt(start));
   writeProgramHeader(program.subarray(FILE_HEADER_BYTES), program.length);
-  program.set(code.bytes, start);
+  program.set(code, start);
   return program;
 }
 
