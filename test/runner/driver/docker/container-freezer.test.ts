@@ -176,6 +176,22 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
     assert.equal(await isPaused(id), false);
   });
 
+  it("keeps nobody waiting for a Docker that hangs while it is asked where to freeze", async (t) => {
+    const id = await container(t);
+    const hung: ContainerEngine = { ...containerEngine(engine, systemClock), pid: () => new Promise(() => {}) };
+    await using freezer = containerFreezers({ engine: hung, clock: systemClock, log: silentLog }, "cgroup")(id);
+    const reason = new CallError("runner_internal", "too late");
+
+    await assert.rejects(freezer.freeze(AbortSignal.abort(reason)), reason);
+    const limit = new AbortController();
+    const freezing = freezer.freeze(limit.signal);
+    limit.abort(reason);
+
+    await assert.rejects(freezing, reason);
+    await freezer.thaw(signal());
+    assert.equal(await freezerState(engine, id), "running");
+  });
+
   it("does not thaw what has ended", async (t) => {
     const id = await container(t);
     const own = { engine: containerEngine(engine, systemClock), clock: systemClock, log: silentLog };
