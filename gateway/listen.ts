@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { isIPv6, type AddressInfo } from "node:net";
+import { isIPv6, type AddressInfo, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -11,6 +10,15 @@ import { silentLog, type Log } from "../core/log.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { errorBody, errorHeaders } from "./invoke/answer-error.ts";
 import { DEFAULT_LIMITS } from "./invoke/limits.ts";
+import {
+  type Answer,
+  clearProtocols,
+  type ConnectionLimits,
+  DEFAULT_CONNECTION_LIMITS,
+  type Protocols,
+  tlsProtocols,
+} from "./protocols.ts";
+import type { WatchedCertificate } from "./server-certificate.ts";
 
 export interface ListenOptions {
   /** Name or address to bind. */
@@ -19,7 +27,9 @@ export interface ListenOptions {
   readonly port: number;
   /** The settings that these come from, for messages. */
   readonly settings?: { readonly host: string; readonly port: string };
-  readonly maxHeaderBytes?: number;
+  readonly limits?: Partial<ConnectionLimits>;
+  /** With one, clients have to speak TLS, and may speak HTTP/2. */
+  readonly certificate?: WatchedCertificate | undefined;
   /** How long requests may go on once the listener is disposed. */
   readonly drainTimeoutMs?: number;
   /** Told when a drain will wait no longer: what still runs is to be answered now, and is then cut. */
@@ -40,27 +50,27 @@ const DRAIN_POLL_MS = 25;
 /** What last answers get to leave the process. */
 const LAST_ANSWERS_MS = 1_000;
 
-/** Serves an app over HTTP/1.1. @throws Error naming the address and the setting, if it cannot be bound */
+/** Serves an app over HTTP/1.1, or over TLS and HTTP/2 as well. @throws Error naming the address and the setting, if it cannot be bound */
 export async function listen(app: Fetcher, options: ListenOptions): Promise<Listener> {
-  const { maxHeaderBytes = 1_048_576, log = silentLog } = options;
+  const { certificate, log = silentLog } = options;
+  const limits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   const answer = getRequestListener((request, bindings) => app.fetch(request, bindings as HttpBindings), {
     // HTTP/1.0 clients may send no Host.
     hostname: options.host,
     errorHandler: (reason) => unanswered(reason, log),
   });
-  const server = createServer(
-    // Calls have deadlines of their own, longer than a limit on the whole request could be.
-    { maxHeaderSize: maxHeaderBytes, requestTimeout: 0 },
-    (incoming: IncomingMessage, outgoing: ServerResponse) => void answer(incoming, outgoing),
-  );
-  server.on("clientError", refuseConnection(maxHeaderBytes));
+  const answerAny: Answer = (incoming, outgoing) => void answer(incoming, outgoing);
+  const protocols =
+    certificate === undefined ? clearProtocols(answerAny, limits) : tlsProtocols(answerAny, limits, certificate);
+  const { server } = protocols;
+  protocols.http1.on("clientError", refuseConnection(limits.maxHeaderBytes));
   const { port } = await bind(server, options);
   const hurried = new AbortController();
   return {
     address: hostAndPort(options.host, port),
     port,
     hurry: () => hurried.abort(),
-    [Symbol.asyncDispose]: () => drain(server, options, hurried.signal),
+    [Symbol.asyncDispose]: () => drain(protocols, options, hurried.signal),
   };
 }
 
@@ -129,11 +139,11 @@ function parserFailure(code: string | undefined, maxHeaderBytes: number): CallEr
   return new CallError("invalid_request", "Request is not HTTP");
 }
 
-async function drain(server: Server, options: ListenOptions, hurried: AbortSignal): Promise<void> {
+async function drain(protocols: Protocols, options: ListenOptions, hurried: AbortSignal): Promise<void> {
   const { drainTimeoutMs = 30_000, lastCall } = options;
   let closed = false;
   const whenClosed = new Promise<void>((resolve) => {
-    server.close(() => {
+    protocols.server.close(() => {
       closed = true;
       resolve();
     });
@@ -143,7 +153,7 @@ async function drain(server: Server, options: ListenOptions, hurried: AbortSigna
   const wait = async (ms: number, hurried?: AbortSignal) => {
     const end = performance.now() + ms;
     while (!closed && performance.now() < end && hurried?.aborted !== true) {
-      server.closeIdleConnections();
+      protocols.closeIdle();
       await sleep(DRAIN_POLL_MS);
     }
   };
@@ -152,7 +162,7 @@ async function drain(server: Server, options: ListenOptions, hurried: AbortSigna
     lastCall();
     await wait(LAST_ANSWERS_MS);
   }
-  server.closeAllConnections();
+  protocols.closeAll();
   await whenClosed;
 }
 

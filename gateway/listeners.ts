@@ -1,3 +1,4 @@
+import { systemClock } from "../core/clock.ts";
 import type { Settings } from "../core/config.ts";
 import type { Log } from "../core/log.ts";
 import { isLoopback } from "../core/loopback.ts";
@@ -7,6 +8,8 @@ import { VERSION } from "../core/version.ts";
 import { createAdmin } from "./admin.ts";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
 import { listen, type Listener } from "./listen.ts";
+import type { ConnectionLimits } from "./protocols.ts";
+import { watchServerCertificate, type WatchedCertificate } from "./server-certificate.ts";
 import type { GATEWAY_SETTINGS } from "./settings.ts";
 import type { Store } from "./store/store.ts";
 import { trustedProxies } from "./trusted-proxies.ts";
@@ -50,7 +53,9 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
     endpointBase: (c) => {
       if (settings.FN_PUBLIC_LB_URL !== "") return settings.FN_PUBLIC_LB_URL.replace(/\/+$/, "");
       const origin = proxies.origin(c);
-      return shared || proxies.isTrusted(c) ? origin : onPort(origin, publicPort);
+      return shared || proxies.isTrusted(c)
+        ? origin
+        : onPort(origin, settings.FN_TLS_CERT === "" ? "http:" : "https:", publicPort);
     },
     limits: { maxBytes: settings.FN_API_MAX_REQUEST_SIZE, timeoutMs: settings.FN_REQUEST_BODY_READ_TIMEOUT_MSECS },
     token,
@@ -70,7 +75,9 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
   });
 
   await using bound = new AsyncDisposableStack();
-  const common = { maxHeaderBytes: settings.FN_MAX_REQUEST_HEADER_SIZE, log };
+  const certificate = await certificateOf(settings, log);
+  if (certificate !== undefined) bound.use(certificate);
+  const common = { limits: connectionLimits(settings), log };
   // Bound first, to be closed last: what is going on can be seen while calls end.
   const adminListener =
     adminPort === undefined
@@ -89,6 +96,7 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
       ...common,
       host: settings.FN_BIND,
       port: settings.FN_PORT,
+      certificate,
       drainTimeoutMs: settings.FN_DRAIN_MSECS,
       lastCall: () => stopping.abort(),
     }),
@@ -98,8 +106,23 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
   return { public: listener, admin: adminListener, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-function onPort(origin: string, port: number): string {
-  const url = new URL(origin);
-  url.port = String(port);
-  return url.origin;
+function onPort(origin: string, scheme: string, port: number): string {
+  return new URL(`${scheme}//${new URL(origin).hostname}:${port}`).origin;
+}
+
+async function certificateOf(settings: GatewaySettings, log: Log): Promise<WatchedCertificate | undefined> {
+  const { FN_TLS_CERT: cert, FN_TLS_KEY: key } = settings;
+  if (cert === "" && key === "") return undefined;
+  if (cert === "" || key === "") throw new Error("FN_TLS_CERT and FN_TLS_KEY go together, and one of them is not set");
+  return watchServerCertificate({ cert, key }, { log, clock: systemClock });
+}
+
+function connectionLimits(settings: GatewaySettings): ConnectionLimits {
+  return {
+    maxHeaderBytes: settings.FN_MAX_REQUEST_HEADER_SIZE,
+    headersTimeoutMs: settings.FN_REQUEST_HEADER_READ_TIMEOUT_MSECS,
+    idleTimeoutMs: settings.FN_HTTP_IDLE_TIMEOUT_MSECS,
+    maxConnections: settings.FN_MAX_CONNECTIONS,
+    maxStreams: settings.FN_HTTP2_MAX_STREAMS,
+  };
 }

@@ -136,6 +136,7 @@ function limitsOf(settings: GatewaySettings): InvokeLimits {
     maxRequestBytes: settings.FN_MAX_REQUEST_SIZE,
     maxBufferedBytes: settings.FN_MAX_BUFFERED_REQUEST_SIZE,
     bodyReadTimeoutMs: settings.FN_REQUEST_BODY_READ_TIMEOUT_MSECS,
+    minBodyBytesPerSecond: settings.FN_REQUEST_BODY_MIN_RATE,
     placerTimeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,
     detachedPlacerTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
     headroomMs: settings.FN_EXECUTION_HEADROOM,

@@ -1,4 +1,5 @@
 import { choice, integer, optionalPort, secretText, text, words } from "../core/config.ts";
+import { DEFAULT_CONNECTION_LIMITS } from "./protocols.ts";
 import { DEFAULT_PLACER, DEFAULT_QUEUE, PLACERS } from "./runnerpool/placers/create-placer.ts";
 
 /** Every setting of a gateway. `--help` and the README's table are printed from it. */
@@ -27,6 +28,11 @@ export const GATEWAY_SETTINGS = {
   ),
   FN_NODE_CERT_KEY: text("", "PEM file of its key"),
   FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose runners are believed"),
+  FN_TLS_CERT: text(
+    "",
+    "PEM file of the certificate for clients: with one they speak TLS, HTTP/2 too; replaced files take effect at once",
+  ),
+  FN_TLS_KEY: text("", "PEM file of its key"),
   FN_DB_URL: secretText(
     "Database of apps, functions and triggers: sqlite3:///path/to/file or postgres://user:password@host/name; " +
       "none takes the file data/fn.db, or no database where FN_FUNCTIONS_FILE is set",
@@ -64,6 +70,29 @@ export const GATEWAY_SETTINGS = {
     },
   ),
   FN_MAX_REQUEST_HEADER_SIZE: integer(1_048_576, "Largest request headers, bytes", { min: 1_024 }),
+  FN_REQUEST_BODY_MIN_RATE: integer(
+    100,
+    "Least rate of a streamed body, bytes per second that the gateway waits for it beyond that time; 0 sets none",
+  ),
+  FN_REQUEST_HEADER_READ_TIMEOUT_MSECS: integer(
+    DEFAULT_CONNECTION_LIMITS.headersTimeoutMs,
+    "Longest wait for the headers of a request, and for a TLS handshake",
+    { min: 1 },
+  ),
+  FN_HTTP_IDLE_TIMEOUT_MSECS: integer(
+    DEFAULT_CONNECTION_LIMITS.idleTimeoutMs,
+    "How long a client's connection is kept without a request",
+    { min: 1 },
+  ),
+  FN_MAX_CONNECTIONS: integer(
+    DEFAULT_CONNECTION_LIMITS.maxConnections,
+    "Most connections of clients, for each listener; 0 sets no limit",
+  ),
+  FN_HTTP2_MAX_STREAMS: integer(
+    DEFAULT_CONNECTION_LIMITS.maxStreams,
+    "Most requests at the same time on one HTTP/2 connection",
+    { min: 1 },
+  ),
   FN_DIAL_TIMEOUT_MSECS: integer(1_000, "Longest wait for a runner's first answer", { min: 1 }),
   FN_PING_MSECS: integer(10_000, "Time between two pings of a runner", { min: 1 }),
   FN_PING_TIMEOUT_MSECS: integer(5_000, "Longest wait for a ping's answer, then the runner is gone", { min: 1 }),

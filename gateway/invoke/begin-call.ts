@@ -39,7 +39,8 @@ export function beginCall(
     exchange.answered();
     parts.metrics.answered(routeOf(c), c.res.status, exchange.failure, exchange.elapsedMs());
     // The server cuts a connection whose request nobody will read to its end: the client must not reuse it.
-    if (nodeBindings(c).incoming?.complete === false) c.header("Connection", "close");
+    const { incoming } = nodeBindings(c);
+    if (incoming?.complete === false && incoming.httpVersionMajor === 1) c.header("Connection", "close");
     // Looking costs as much as routing does, and our own answer has it.
     if (c.res !== exchange.answer && !c.res.headers.has("fn-call-id")) c.header("Fn-Call-Id", exchange.callId);
   });

@@ -1,3 +1,5 @@
+import type { Http2Stream } from "node:http2";
+
 import type { Context } from "hono";
 
 import { CallError } from "../../core/call-error.ts";
@@ -210,8 +212,13 @@ function levelOf(failure: CallError | undefined): "info" | "warn" | "error" {
 function declaredBytes(c: Context<GatewayEnv>, headers: RawHeaders): number | undefined {
   const declared = headerValue(headers, "content-length");
   if (declared !== undefined && /^\d+$/.test(declared)) return Number(declared);
+  return hasBody(c, headers) ? undefined : 0;
+}
+
+/** Of a request that gives no length: HTTP/1.1 says so in a header, HTTP/2 by not ending the stream with them. */
+function hasBody(c: Context<GatewayEnv>, headers: RawHeaders): boolean {
   const { incoming } = nodeBindings(c);
-  const none =
-    incoming === undefined ? c.req.raw.body === null : headerValue(headers, "transfer-encoding") === undefined;
-  return none ? 0 : undefined;
+  if (incoming === undefined) return c.req.raw.body !== null;
+  if (incoming.httpVersionMajor === 1) return headerValue(headers, "transfer-encoding") !== undefined;
+  return !("stream" in incoming && (incoming.stream as Http2Stream).endAfterHeaders);
 }

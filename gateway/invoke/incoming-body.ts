@@ -35,6 +35,7 @@ export class IncomingBody {
   readonly #options: BodyOptions;
   #whole: Promise<Uint8Array> | undefined;
   #counted = 0;
+  #waitedMs = 0;
 
   constructor(holder: () => BodyHolder, options: BodyOptions) {
     this.#holder = holder;
@@ -109,7 +110,9 @@ export class IncomingBody {
   async *#rest(left: Uint8Array, pending: Promise<Chunk>, reader: Reader): AsyncGenerator<Uint8Array, void, void> {
     try {
       if (left.length > 0) yield left;
-      for (let chunk = await pending; !chunk.done; chunk = await this.#next(reader)) yield chunk.value;
+      for (let chunk = await this.#paced(pending); !chunk.done; chunk = await this.#paced(this.#next(reader))) {
+        yield chunk.value;
+      }
     } catch (reason) {
       const failure = CallError.from(reason);
       this.#options.failed(failure);
@@ -123,6 +126,24 @@ export class IncomingBody {
       return raw.body?.getReader();
     } catch (cause) {
       throw new CallError("body_consumed", undefined, { cause });
+    }
+  }
+
+  /**
+   * Waits for a chunk no longer than the client has left: what all its bytes may take at the least rate, beyond what it
+   * gets for nothing. Only time that is spent waiting for it counts.
+   */
+  async #paced(chunk: Promise<Chunk>): Promise<Chunk> {
+    const { clock, limits } = this.#options;
+    const { bodyReadTimeoutMs, minBodyBytesPerSecond } = limits;
+    if (minBodyBytesPerSecond === 0) return chunk;
+    const startedAt = clock.now();
+    const allowedMs = bodyReadTimeoutMs + (this.#counted / minBodyBytesPerSecond) * 1_000;
+    try {
+      const message = `Request body came slower than ${minBodyBytesPerSecond} bytes per second`;
+      return await this.#inTime(chunk, { ms: allowedMs - this.#waitedMs, message });
+    } finally {
+      this.#waitedMs += clock.now() - startedAt;
     }
   }
 
@@ -147,15 +168,18 @@ export class IncomingBody {
   }
 
   /** Bounds the wait for a client that sends slowly, or has left. */
-  #inTime<T>(work: Promise<T>): Promise<T> {
+  #inTime<T>(work: Promise<T>, pace?: { readonly ms: number; readonly message: string }): Promise<T> {
     const { signal, clock, limits } = this.#options;
+    const { ms, message } = pace ?? {
+      ms: limits.bodyReadTimeoutMs,
+      message: `Request body did not come within ${limits.bodyReadTimeoutMs} ms`,
+    };
     return new Promise((resolve, reject) => {
       const left = () => reject(CallError.from(signal.reason));
       const late = () => {
-        const message = `Request body did not come within ${limits.bodyReadTimeoutMs} ms`;
         reject(new CallError("request_body_unreadable", message, { status: 408 }));
       };
-      const cancelTimer = clock.after(limits.bodyReadTimeoutMs, late);
+      const cancelTimer = clock.after(ms, late);
       signal.addEventListener("abort", left, { once: true });
       work.then(resolve, reject).finally(() => {
         cancelTimer();

@@ -6,6 +6,8 @@ export interface InvokeLimits {
   readonly maxBufferedBytes: number;
   /** How long such a body, or the first bytes of a streamed one, may take to come. */
   readonly bodyReadTimeoutMs: number;
+  /** Least rate at which a streamed body has to come beyond that time, on the whole; 0 sets none. */
+  readonly minBodyBytesPerSecond: number;
   /** Finding a runner, for calls whose client waits. */
   readonly placerTimeoutMs: number;
   /** Finding a runner, for detached calls. */
@@ -21,6 +23,7 @@ export const DEFAULT_LIMITS: InvokeLimits = {
   maxRequestBytes: 0,
   maxBufferedBytes: 16 * 1024 * 1024,
   bodyReadTimeoutMs: 60_000,
+  minBodyBytesPerSecond: 100,
   placerTimeoutMs: 30_000,
   detachedPlacerTimeoutMs: 30_000,
   headroomMs: 360_000,

@@ -1,3 +1,6 @@
+import type { ServerResponse } from "node:http";
+import { constants, type Http2ServerResponse } from "node:http2";
+
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 
@@ -34,6 +37,13 @@ export function resetConnection(c: Context<GatewayEnv>): boolean {
   const { outgoing } = nodeBindings(c);
   if (outgoing === undefined) return false;
   // A finished answer has left its socket, which may serve another request by now.
-  if (!outgoing.writableFinished && !outgoing.destroyed) outgoing.socket?.resetAndDestroy();
+  if (outgoing.writableFinished || outgoing.destroyed) return true;
+  // Of a connection that others share, this stream alone.
+  if (isHttp2(outgoing)) outgoing.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  else outgoing.socket?.resetAndDestroy();
   return true;
+}
+
+function isHttp2(outgoing: ServerResponse | Http2ServerResponse): outgoing is Http2ServerResponse {
+  return "stream" in outgoing;
 }

@@ -321,7 +321,7 @@ describe("listen", () => {
   });
 
   it("answers what is no proper request as it answers every error", async () => {
-    await using gateway = await served(answers("hi"), {}, { maxHeaderBytes: 4_096 });
+    await using gateway = await served(answers("hi"), {}, { limits: { maxHeaderBytes: 4_096 } });
 
     for (const [text, status, message] of [
       ["garbage\r\n\r\n", 400, /not HTTP/],
