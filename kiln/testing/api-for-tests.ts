@@ -18,6 +18,7 @@ export interface ApiForTests extends AsyncDisposable {
   /** Its log. */
   readonly lines: readonly string[];
   send(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  fetch(request: Request): Promise<Response>;
   /** The answer of a request that has to succeed. */
   get(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   /** The error of a request that has to fail in this way. */
@@ -67,6 +68,7 @@ export async function apiForTests(
     store,
     lines,
     send,
+    fetch: async (request) => admin.fetch(request),
     get,
     async fails(status, ...request) {
       const response = await send(...request);

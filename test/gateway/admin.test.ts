@@ -62,6 +62,28 @@ describe("createAdmin", () => {
     await api.get("POST", "http://127.0.0.1:8080/v2/apps", { name: "a" }, { origin: "http://127.0.0.1:8080" });
   });
 
+  it("takes no body over its limit, deeper than any use, slower than its time, or other than UTF-8", async () => {
+    await using api = await apiForTests({ limits: { maxBytes: 2_000, timeoutMs: 100 } });
+
+    assert.equal((await api.fails(413, "POST", "/v2/apps", { name: "x".repeat(2_000) })).code, "request_too_big");
+    const deep = `{"name":"a","annotations":{"a":${"[".repeat(900)}${"]".repeat(900)}}}`;
+    assert.match((await api.fails(400, "POST", "/v2/apps", deep)).message, /deeper than 64/);
+    for (const [start, status, code] of [
+      [Buffer.from('{"name":'), 408, "request_body_unreadable"],
+      [Buffer.from([0xff, 0xfe]), 400, "invalid_json"],
+    ] as const) {
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new Uint8Array(start));
+          if (status === 400) controller.close();
+        },
+      });
+      const request = new Request("http://localhost/v2/apps", { method: "POST", body, duplex: "half" });
+      const response = await api.fetch(request);
+      assert.deepEqual([response.status, ((await response.json()) as { code: string }).code], [status, code]);
+    }
+  });
+
   it("says that the database is away, to the client in short and in the log in full", async () => {
     await using api = await apiForTests();
     await api.store.apps.insert({ name: "a", config: {}, annotations: {}, syslogUrl: "", shape: "" });

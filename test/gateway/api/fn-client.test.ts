@@ -129,7 +129,7 @@ describe("what Fn's command line client sends", () => {
       const page = await ask("GET", `/apps?per_page=2${cursor && `&cursor=${cursor}`}`);
       seen.push(...(page["items"] as unknown[]));
       // Go reads an absent cursor as an empty one.
-      cursor = String(page["next_cursor"] ?? "");
+      cursor = (page["next_cursor"] as string | undefined) ?? "";
       if (cursor === "") break;
     }
 
