@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 
 import {
+  autoFlag,
   choice,
   describeSettings,
   flag,
@@ -28,6 +29,20 @@ const TABLE = {
 describe("readSettings", async () => {
   const directory = await mkdtemp(join(tmpdir(), "kiln-config-"));
   after(() => rm(directory, { recursive: true }));
+
+  it("parts words at commas and at whitespace alike", () => {
+    for (const FN_ADDRESSES of ["a b c", "a,b,c", " a,  b\nc "]) {
+      assert.deepEqual(readSettings(TABLE, { FN_ADDRESSES }).FN_ADDRESSES, ["a", "b", "c"]);
+    }
+  });
+
+  it("takes true, false and auto where a program finds out by itself", () => {
+    const table = { FN_TMPFS: autoFlag("Tmpfs") };
+    const read = (FN_TMPFS?: string) => readSettings(table, { FN_TMPFS }).FN_TMPFS;
+
+    assert.deepEqual([read(), read("auto"), read("1"), read("false")], ["auto", "auto", true, false]);
+    assert.throws(() => read("perhaps"), /FN_TMPFS is "perhaps", expected true or false/);
+  });
 
   it("takes defaults for what is unset or empty", () => {
     assert.deepEqual(readSettings(TABLE, { FN_PORT: "" }), {
