@@ -9,7 +9,7 @@ const DEFAULTS = {
   calls: "10000",
   containers: "20",
   clients: "12",
-  exponent: "2",
+  exponent: "2.2",
   pool: "8",
   seed: "1",
   seconds: "540",

@@ -146,7 +146,7 @@ async function openRunner(
 async function oneCall(runner: Runner, all: Tenants, random: Chance, tally: Tally): Promise<void> {
   tally.begun += 1;
   const call = all.call();
-  const leavesAfterMs = random.happens(0.02) ? random.below(300) : undefined;
+  const leavesAfterMs = random.happens(0.01) ? random.below(300) : undefined;
   for (let delayMs = 10; ; delayMs = Math.min(160, 2 * delayMs)) {
     const running = offerTo(runner, call);
     const leave =
