@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { systemClock } from "../../core/clock.ts";
+import { readSettings } from "../../core/config.ts";
+import { createLog } from "../../core/log.ts";
+import { createMetrics } from "../../core/metrics.ts";
+import { storeFunctions } from "../../gateway/functions/store-functions.ts";
+import { serveGateway } from "../../gateway/listeners.ts";
+import { GATEWAY_SETTINGS } from "../../gateway/settings.ts";
+import { FakePlacer, FakePool } from "../../kiln/testing/fake-pool.ts";
+import { answers, FakeRunner } from "../../kiln/testing/fake-runner.ts";
+import { newApp, newFn, sqliteFile } from "../../kiln/testing/store-for-tests.ts";
+
+/** A gateway on a database with the function `f`, as these variables of the environment make it. */
+async function served(env: Record<string, string>) {
+  const made = new AsyncDisposableStack();
+  const store = await made.use(await sqliteFile()).open();
+  made.use(store);
+  const functions = made.use(storeFunctions(store, { maxEntries: 10 }));
+  const app = await store.apps.insert(newApp("a"));
+  await store.fns.insert(newFn(app.id, "f", { id: "f" }));
+  const lines: string[] = [];
+  const log = createLog({ write: (line) => void lines.push(line) });
+  const metrics = createMetrics();
+  const settings = readSettings(GATEWAY_SETTINGS, { FN_PORT: "0", FN_DRAIN_MSECS: "100", ...env });
+  const pool = new FakePool(new FakeRunner("runner:1", answers("ok")));
+  const instruments = { clock: systemClock, log, metrics };
+  try {
+    const both = await serveGateway(settings, {
+      gateway: { functions, placer: new FakePlacer(), pool, instruments },
+      store,
+      metrics,
+      log,
+    });
+    made.use(both);
+    const status = async (address: string | undefined, path: string, init?: RequestInit) =>
+      (await fetch(`http://${address}${path}`, init)).status;
+    const endpoint = async (headers: Record<string, string> = {}) => {
+      const response = await fetch(`http://${(both.admin ?? both.public).address}/v2/fns/f`, { headers });
+      const { annotations } = (await response.json()) as { annotations: Record<string, string> };
+      return annotations["fnproject.io/fn/invokeEndpoint"];
+    };
+    return { both, lines, status, endpoint, [Symbol.asyncDispose]: () => made.disposeAsync() };
+  } catch (error) {
+    await made.disposeAsync();
+    throw error;
+  }
+}
+
+const POST = { method: "POST", body: "{}" };
+
+describe("serveGateway", () => {
+  it("serves administration beside the calls where only this machine reaches both", async () => {
+    await using gateway = await served({});
+    const { address } = gateway.both.public;
+
+    assert.equal(gateway.both.admin, undefined);
+    assert.equal(await gateway.status(address, "/invoke/f", POST), 200);
+    for (const path of ["/v2/apps", "/metrics", "/docs", "/openapi.json", "/version", "/livez", "/readyz"]) {
+      assert.equal(await gateway.status(address, path), 200);
+    }
+    assert.equal(await gateway.status(address, "/nowhere"), 404);
+    assert.equal(await gateway.endpoint(), `http://${address}/invoke/f`);
+  });
+
+  it("serves administration on a port of its own where it is given one, and there alone", async () => {
+    await using gateway = await served({ FN_ADMIN_PORT: "0", FN_ADMIN_TOKEN: "secret" });
+    const { both } = gateway;
+    const headers = { authorization: "Bearer secret" };
+
+    assert.equal(await gateway.status(both.public.address, "/invoke/f", POST), 200);
+    for (const path of ["/v2/apps", "/metrics", "/docs", "/openapi.json"]) {
+      assert.equal(await gateway.status(both.public.address, path, { headers }), 404);
+      assert.equal(await gateway.status(both.admin?.address, path, { headers }), 200);
+      assert.equal(await gateway.status(both.admin?.address, path), 401);
+    }
+    assert.equal(await gateway.status(both.admin?.address, "/invoke/f", POST), 401);
+    assert.equal(await gateway.status(both.admin?.address, "/readyz"), 200);
+    assert.equal(await gateway.endpoint(headers), `http://${both.public.address}/invoke/f`, "not where the API is");
+  });
+
+  it("serves no administration to everybody, and says what to set", async () => {
+    await assert.rejects(
+      served({ FN_ADMIN_PORT: "0", FN_ADMIN_BIND: "0.0.0.0" }),
+      /set FN_ADMIN_TOKEN, or FN_ADMIN_BIND/,
+    );
+
+    await using gateway = await served({ FN_BIND: "0.0.0.0" });
+    assert.equal(await gateway.status(`127.0.0.1:${gateway.both.public.port}`, "/v2/apps"), 404);
+    assert.match(gateway.lines.join(""), /API and metrics are not served/);
+  });
+
+  it("shows functions where FN_PUBLIC_LB_URL says, path and all", async () => {
+    await using gateway = await served({ FN_PUBLIC_LB_URL: "https://fn.example.com/base/" });
+
+    assert.equal(await gateway.endpoint(), "https://fn.example.com/base/invoke/f");
+  });
+
+  it("needs certificate and key together", async () => {
+    await assert.rejects(served({ FN_TLS_CERT: "cert.pem" }), /FN_TLS_CERT and FN_TLS_KEY go together/);
+    await assert.rejects(served({ FN_TLS_CERT: "a.pem", FN_TLS_KEY: "b.pem" }), /Cannot use "a.pem" and "b.pem"/);
+  });
+});
