@@ -6,6 +6,8 @@ import { stopOnSignals } from "../core/stop-requests.ts";
 import { certs, certsUsage } from "./certs.ts";
 import { messageOf } from "./child.ts";
 import { networks, networksUsage } from "./networks/networks.ts";
+import { logs, logsUsage } from "./runner-commands/logs.ts";
+import { status, statusUsage } from "./runner-commands/status.ts";
 import { readStartArgs, startUsage } from "./start-args.ts";
 import { start } from "./start.ts";
 
@@ -13,6 +15,8 @@ const USAGES: Readonly<Record<string, string>> = {
   start: startUsage,
   certs: certsUsage,
   networks: networksUsage,
+  status: statusUsage,
+  logs: logsUsage,
 };
 
 // A closed terminal or a reader that left is no reason to leave the children alone.
@@ -39,6 +43,8 @@ async function run(): Promise<number> {
   else if (args.includes("--help") || args.includes("-h")) write(usage);
   else if (command === "start") return startHere();
   else if (command === "networks") await networks(args, process.env["DOCKER_HOST"], write);
+  else if (command === "status") return status(args, userDirectory(), write);
+  else if (command === "logs") await logsHere();
   else await certs(args, userDirectory(), write);
   return 0;
 }
@@ -46,6 +52,11 @@ async function run(): Promise<number> {
 async function startHere(): Promise<number> {
   using stop = stopOnSignals(process);
   return await start({ args: readStartArgs(args, userDirectory()), env: process.env, stop, write, complain });
+}
+
+async function logsHere(): Promise<void> {
+  using stop = stopOnSignals(process);
+  await logs(args, userDirectory(), stop.asked, write);
 }
 
 function misused(): number {

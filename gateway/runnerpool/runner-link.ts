@@ -63,7 +63,7 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
     fault: options.fault,
   });
   let certificates: readonly X509Certificate[] = [];
-  const connection = dial(options, (chain) => (certificates = chain));
+  const connection = dialRunner(options, (chain) => (certificates = chain));
   const retire = (why: string) => lost.resolve(unreachable(address, new Error(why)));
   const close = (reason: unknown) => {
     const error = unreachable(address, reason);
@@ -102,9 +102,10 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   };
 }
 
-function dial(
-  { address, certCommonName, pki: { ca, cert, key } }: LinkOptions,
-  known: (chain: readonly X509Certificate[]) => void,
+/** Dials a runner over mutual TLS, and believes only the one of this name. */
+export function dialRunner(
+  { address, certCommonName, pki: { ca, cert, key } }: Pick<LinkOptions, "address" | "certCommonName" | "pki">,
+  known: (chain: readonly X509Certificate[]) => void = () => {},
 ): http2.ClientHttp2Session {
   const connection = http2.connect(`https://${address}`, {
     ca,
