@@ -3,7 +3,7 @@ import { parseArgs, type ParseArgsConfig } from "node:util";
 
 import type { Client } from "@connectrpc/connect";
 
-import { loadPki } from "../../core/pki.ts";
+import { loadPki, type PkiFiles } from "../../core/pki.ts";
 import { dialRunner, runnerClient } from "../../gateway/runnerpool/runner-link.ts";
 import type { RunnerService } from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { pkiFiles } from "../pki-files.ts";
@@ -19,6 +19,13 @@ export const connectUsage = `  RUNNER   its host:port; 127.0.0.1:9190 where none
   --name   what the runner's own certificate has to say (kiln-runner)
 `;
 
+export interface RunnerPlace {
+  readonly address: string;
+  readonly files: PkiFiles;
+  /** In the runner's certificate. */
+  readonly name: string;
+}
+
 const CONNECT_OPTIONS = {
   pki: { type: "string" },
   as: { type: "string", default: "gateway" },
@@ -30,7 +37,7 @@ export function readRunnerArgs<Own extends NonNullable<ParseArgsConfig["options"
   args: readonly string[],
   own: Own,
   directory: string,
-) {
+): RunnerPlace & { readonly values: Readonly<Record<string, unknown>> } {
   const options = { ...CONNECT_OPTIONS, ...own };
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   const [address = "127.0.0.1:9190", ...others] = positionals;
@@ -40,11 +47,7 @@ export function readRunnerArgs<Own extends NonNullable<ParseArgsConfig["options"
   return { values, address, files: pkiFiles(pkiDirectory, as), name };
 }
 
-export async function connectRunner({
-  address,
-  files,
-  name,
-}: Pick<ReturnType<typeof readRunnerArgs>, "address" | "files" | "name">): Promise<ConnectedRunner> {
+export async function connectRunner({ address, files, name }: RunnerPlace): Promise<ConnectedRunner> {
   const connection = dialRunner({ address, certCommonName: name, pki: await loadPki(files) });
   // Whoever asks hears of it as the answer to what was asked.
   connection.on("error", () => {});

@@ -14,7 +14,7 @@ ${connectUsage}  --body   for the runner's status image
 export async function status(args: readonly string[], directory: string, write: Write): Promise<number> {
   const read = readRunnerArgs(args, { body: { type: "string", default: "" } }, directory);
   using runner = await connectRunner(read);
-  const found = await runner.client.status({ body: Buffer.from(String(read.values.body)) });
+  const found = await runner.client.status({ body: Buffer.from(String(read.values["body"])) });
   write(
     `${JSON.stringify(readable(toJson(StatusResponseSchema, found, { alwaysEmitImplicit: true })), undefined, 2)}\n`,
   );
