@@ -14,7 +14,7 @@ const FUNCTIONS = `
 apps:
   - name: bench
     fns:
-      - { id: probe, name: probe, image: probe, memory: 32, idle_timeout: 3600 }
+      - { id: probe, name: probe, image: probe, memory: 32, idle_timeout: 3600, min_containers: ${CLIENTS} }
 `;
 
 /** What the line between gateway and runner adds to a round trip, milliseconds. */

@@ -10,11 +10,11 @@ import { shownSpread, type Table } from "./table.ts";
 const BODY_BYTES = 200;
 
 // So little memory that many fit, and never idle for so long that one leaves.
-const FUNCTIONS = `
+const functions = (containers: number) => `
 apps:
   - name: bench
     fns:
-      - { id: hello, name: hello, image: hello, memory: 32, idle_timeout: 3600 }
+      - { id: hello, name: hello, image: hello, memory: 32, idle_timeout: 3600, min_containers: ${containers} }
 `;
 
 /** Cores of which the load may take what it needs: the limit of one call per container is theirs. */
@@ -23,8 +23,8 @@ const CORES = 2;
 /** Small calls to hot containers: what each process pays for one, and how fast they go. */
 export async function measureWarm(options: BenchOptions, generator: Generator): Promise<readonly Table[]> {
   const { clients, rounds, seconds, profile } = options;
-  await using kiln = await startKiln({ functions: FUNCTIONS, profile });
   const most = Math.max(...clients);
+  await using kiln = await startKiln({ functions: functions(most), profile });
   const idle = memoryOf(kiln);
   await using subjects = await openSubjects(kiln, generator, {
     fnId: "hello",
