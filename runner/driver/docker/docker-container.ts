@@ -1,10 +1,12 @@
+import type { Duplex } from "node:stream";
+
 import type { ContainerCreateOptions } from "dockerode";
 
 import { CallError } from "../../../core/call-error.ts";
 import { pause, type Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
 import type { HotContainer, OutputWriter } from "../driver.ts";
-import type { ContainerEngine } from "./container-engine.ts";
+import type { ContainerEngine, ExitWatch } from "./container-engine.ts";
 import { watchExit } from "./container-exit.ts";
 import type { ContainerFreezer } from "./container-freezer.ts";
 import { readOutput } from "./output.ts";
@@ -57,12 +59,14 @@ async function watched(id: string, dependencies: StartDependencies): Promise<Hot
   const { engine, clock } = dependencies;
   const leaving = new AbortController();
   const gone = new AbortController();
-  const connection = await engine.attach(id, { stdout: dependencies.output !== undefined, stderr: true });
-  const output = readOutput(connection, dependencies.output?.(id));
-  const watch = await engine.watch(id, "next-exit", gone.signal).catch((error: unknown) => {
-    output.close();
+  const [connection, watch] = await both(
+    engine.attach(id, { stdout: dependencies.output !== undefined, stderr: true }),
+    engine.watch(id, "next-exit", gone.signal),
+  ).catch((error: unknown) => {
+    gone.abort();
     throw error;
   });
+  const output = readOutput(connection, dependencies.output?.(id));
   const ended = watchExit(id, watch, { engine, clock, leaving: leaving.signal, gone: gone.signal });
   const exited = ended.then(async (exit) => {
     await settled(output.ended, clock);
@@ -90,6 +94,23 @@ async function watched(id: string, dependencies: StartDependencies): Promise<Hot
     thaw: (signal) => freezer.thaw(signal),
     [Symbol.asyncDispose]: () => (removed ??= remove()),
   };
+}
+
+/** At the same time, as both are on a cold call's way. An attachment that is then of no use is closed. */
+async function both(attaching: Promise<Duplex>, watching: Promise<ExitWatch>): Promise<[Duplex, ExitWatch]> {
+  try {
+    return await Promise.all([attaching, watching]);
+  } catch (error) {
+    void attaching.then(
+      (connection) => connection.destroy(),
+      () => {},
+    );
+    void watching.then(
+      ({ ended }) => ended.catch(() => {}),
+      () => {},
+    );
+    throw error;
+  }
 }
 
 async function create(options: ContainerCreateOptions, dependencies: StartDependencies): Promise<string> {
