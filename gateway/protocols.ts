@@ -8,6 +8,7 @@ import {
 import type { Server as NetServer } from "node:net";
 import { createServer as createTls } from "node:tls";
 
+import { leavesGently } from "./connections.ts";
 import type { WatchedCertificate } from "./server-certificate.ts";
 
 export interface ConnectionLimits {
@@ -111,8 +112,12 @@ function http1Server(answer: Answer, limits: ConnectionLimits): Server {
       // Calls have deadlines of their own, longer than a limit on the whole request could be.
       requestTimeout: 0,
     },
-    answer,
+    (incoming, outgoing) => {
+      asked(incoming, outgoing);
+      answer(incoming, outgoing);
+    },
   );
+  const asked = leavesGently(server);
   if (limits.maxConnections > 0) server.maxConnections = limits.maxConnections;
   return server;
 }

@@ -16,7 +16,7 @@ export class VirtualClock implements Clock {
   }
 
   wallMs(): number {
-    return this.#nowMs;
+    return Math.floor(this.#nowMs);
   }
 
   after(ms: number, task: () => void): () => void {

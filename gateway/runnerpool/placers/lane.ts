@@ -1,4 +1,5 @@
-import type { Candidate } from "./candidate.ts";
+import type { Need, Place } from "./candidate.ts";
+import type { RunnerView } from "./runner-view.ts";
 import type { WaitingList } from "./waiting-list.ts";
 
 /** Calls that wait for the same thing: first come, first served. */
@@ -7,7 +8,9 @@ export interface Lane {
   readonly share: Share;
   readonly list: WaitingList;
   /** Who may take them, as the pool last said. */
-  runners: readonly Candidate[];
+  runners: readonly RunnerView[];
+  /** Their version when they last refused a call of it: until they have another one, they would again. */
+  readonly refused: Map<RunnerView, number>;
   /** Calls that try again at this moment. */
   out: number;
 }
@@ -33,14 +36,13 @@ const PATIENCE_MS = 500;
  * Which of the lanes that wait gets a place at this runner. The function that had the least comes first; but a
  * container stays with its own function, as ending it for another costs a start, until that one has fallen behind.
  */
-export function fairChoice(lanes: Iterable<Lane>, runner: Candidate, now: number): Lane | undefined {
+export function fairChoice(lanes: Iterable<Lane>, runner: RunnerView, now: number): Lane | undefined {
   let own: Lane | undefined;
   let ownIsWarm = false;
   let other: Lane | undefined;
   for (const lane of lanes) {
     const { first } = lane.list;
-    if (first === undefined || !lane.runners.includes(runner)) continue;
-    const place = runner.placeFor(first.need);
+    const place = first === undefined ? undefined : placeAt(lane, runner, first.need);
     if (place === undefined) continue;
     if (place === "evict") {
       if (isBehind(lane, other)) other = lane;
@@ -51,6 +53,12 @@ export function fairChoice(lanes: Iterable<Lane>, runner: Candidate, now: number
   }
   if (own === undefined || other === undefined) return own ?? other;
   return ownIsWarm && fellBehind(other.share, own.share, now) ? other : own;
+}
+
+/** How the runner would take a call of the lane; undefined where it would not, as far as is known. */
+export function placeAt({ runners, refused }: Lane, runner: RunnerView, need: Need): Place | undefined {
+  if (!runners.includes(runner) || refused.get(runner) === runner.version) return undefined;
+  return runner.placeFor(need);
 }
 
 function isBehind(lane: Lane, than: Lane | undefined): boolean {

@@ -5,8 +5,7 @@ import type { Need, Rank, Snapshot } from "./candidate.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RunnerView } from "./runner-view.ts";
 import { Tally } from "./tally.ts";
-import type { Ticket } from "./waiting-list.ts";
-import type { WaitingRoom } from "./waiting-room.ts";
+import type { Asked, WaitingRoom } from "./waiting-room.ts";
 
 export interface SearchParts {
   readonly clock: Clock;
@@ -34,9 +33,8 @@ export class Search {
   readonly #signal: AbortSignal;
   readonly #tally = new Tally();
   readonly #until: number;
-  /** Of each runner's room, as it was when it refused. */
-  readonly #refusedAt = new Map<RunnerView, number>();
-  #views: readonly RunnerView[] | undefined;
+  readonly #refused = new Map<RunnerView, number>();
+  #runners: readonly RunnerView[] | undefined;
 
   constructor(parts: SearchParts, plan: SearchPlan, signal: AbortSignal) {
     this.#parts = parts;
@@ -62,11 +60,15 @@ export class Search {
     return placement === undefined ? affinityKey : `${affinityKey} ${JSON.stringify(placement.labels ?? {})}`;
   }
 
+  get #asked(): Asked {
+    return { runners: this.#runners, refused: this.#refused };
+  }
+
   async #wait(laneKey: string): Promise<Placement> {
     const { clock, room } = this.#parts;
     if (clock.now() >= this.#until) throw this.#verdict();
     let woken = awaitedLater<RunnerView | undefined>();
-    const ticket = room.enter(laneKey, this.#need, this.#views, (view) => woken.resolve(view));
+    const ticket = room.enter(laneKey, this.#need, this.#asked, (view) => woken.resolve(view));
     const late = () => woken.reject(this.#verdict());
     const left = () => woken.reject(this.#left());
     const cancelTimer = clock.after(this.#until - clock.now(), late, true);
@@ -74,13 +76,12 @@ export class Search {
     let placement: Placement | undefined;
     try {
       for (;;) {
-        this.#serveWhoToldMeanwhile(ticket);
         const view = await woken.promise;
         woken = awaitedLater();
         placement = view === undefined ? await this.#askAll() : await this.#askOne(view);
         if (placement !== undefined) return placement;
         if (clock.now() >= this.#until) throw this.#verdict();
-        room.comeBack(ticket, this.#views ?? []);
+        room.comeBack(ticket, this.#asked);
       }
     } finally {
       cancelTimer();
@@ -89,18 +90,12 @@ export class Search {
     }
   }
 
-  /** A runner may have told of room after it refused and before the call stood in the room. */
-  #serveWhoToldMeanwhile({ state }: Ticket): void {
-    if (state !== "waiting") return;
-    for (const [view, version] of this.#refusedAt) if (view.version !== version) this.#parts.room.serve(view);
-  }
-
   async #askAll(): Promise<Placement | undefined> {
     const { call, pool, rank, ranked } = this.#plan;
     const { clock, random } = this.#parts;
     const runners = await pool.runners(call, this.#signal);
     const views = this.#parts.ledger.viewsOf(runners, call.call.placement?.labels);
-    this.#views = views;
+    this.#runners = views;
     const snapshot: Snapshot = { need: this.#need, candidates: views, chance: random(), now: clock.now() };
     ranked?.(snapshot, [...rank(snapshot)]);
     // A runner that is known to be away is asked only where there is no other, for its reason.
@@ -136,7 +131,7 @@ export class Search {
     if (offer.placed) return { runner, attempts: this.#tally.attempts };
     if (offer.scope === "any_runner") throw offer.reason;
     this.#tally.refused(runner, offer.reason);
-    this.#refusedAt.set(view, version);
+    this.#refused.set(view, version);
     return undefined;
   }
 

@@ -1,7 +1,7 @@
 import { CallError } from "../../../core/call-error.ts";
 import type { Clock } from "../../../core/clock.ts";
-import type { Candidate, Need } from "./candidate.ts";
-import { fairChoice, type Lane, type Share } from "./lane.ts";
+import type { Need } from "./candidate.ts";
+import { fairChoice, placeAt, type Lane, type Share } from "./lane.ts";
 import type { RunnerView } from "./runner-view.ts";
 import { WaitingList, type Ticket } from "./waiting-list.ts";
 
@@ -19,6 +19,14 @@ export interface WaitingRoomOptions {
   readonly retryDelayMs: number;
   /** From 0 to below 1: how much of each such wait is left to chance. */
   readonly random: () => number;
+}
+
+/** What a call has heard before it stands in the room. */
+export interface Asked {
+  /** Who may take it, as the pool says; undefined where it did not ask the pool. */
+  readonly runners: readonly RunnerView[] | undefined;
+  /** Who refused it, and in which version. */
+  readonly refused: ReadonlyMap<RunnerView, number>;
 }
 
 const MOST_DELAYS = 64;
@@ -54,16 +62,10 @@ export class WaitingRoom {
     return this.#lanes.get(lane)?.list.first !== undefined;
   }
 
-  /** @param runners - who may take it; undefined for those of its lane @throws CallError `server_busy` when the room is full */
-  enter(
-    laneKey: string,
-    need: Need,
-    runners: readonly Candidate[] | undefined,
-    wake: (view: RunnerView | undefined) => void,
-  ): Ticket {
+  /** @throws CallError `server_busy` when the room is full */
+  enter(laneKey: string, need: Need, asked: Asked, wake: (view: RunnerView | undefined) => void): Ticket {
     this.#checkRoom(need);
     const lane = this.#lane(laneKey, need.fnId);
-    if (runners !== undefined) lane.runners = runners;
     const number = ++this.#lastNumber;
     const ticket: Ticket = {
       need,
@@ -77,19 +79,16 @@ export class WaitingRoom {
     };
     this.#size += 1;
     lane.share.size += 1;
-    lane.list.add(ticket);
-    this.#arm();
+    this.#stand(ticket, asked);
     return ticket;
   }
 
   /** A call that was woken found no place, and waits on where it stood. */
-  comeBack(ticket: Ticket, runners: readonly Candidate[]): void {
+  comeBack(ticket: Ticket, asked: Asked): void {
     if (ticket.state !== "out") return;
     this.#countOut(ticket, -1);
     ticket.state = "waiting";
-    ticket.lane.runners = runners;
-    ticket.lane.list.add(ticket);
-    this.#arm();
+    this.#stand(ticket, asked);
   }
 
   /** The call waits no more: it was placed, or given up. */
@@ -137,7 +136,7 @@ export class WaitingRoom {
     const known = this.#lanes.get(key);
     if (known !== undefined) return known;
     const share = this.#share(fnId);
-    const lane: Lane = { key, share, list: new WaitingList(), runners: [], out: 0 };
+    const lane: Lane = { key, share, list: new WaitingList(), runners: [], refused: new Map(), out: 0 };
     this.#lanes.set(key, lane);
     // Whoever is new asks again soon.
     if (this.#delays > 1) this.probeSoon();
@@ -192,6 +191,16 @@ export class WaitingRoom {
       lane.share.servedAt = this.#options.clock.now();
     }
     ticket.wake(view);
+  }
+
+  /** Runners may have told of room while the call was out, and found nobody waiting. */
+  #stand(ticket: Ticket, { runners, refused }: Asked): void {
+    const { lane, need } = ticket;
+    if (runners !== undefined) lane.runners = runners;
+    for (const [view, version] of refused) lane.refused.set(view, version);
+    lane.list.add(ticket);
+    this.#arm();
+    for (const view of lane.runners) if (placeAt(lane, view, need) !== undefined) this.serve(view);
   }
 
   #countOut({ lane }: Ticket, by: number): void {
