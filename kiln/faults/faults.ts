@@ -41,7 +41,7 @@ const killRunners =
       runners[at] = await system.runner(`runner-${at + 1}`, portOf(victim));
     });
     await sleep(CALM_MS);
-    return system.report(load);
+    return await system.report(load);
   };
 
 /** kill -9 of one of two gateways at a time. */
@@ -61,7 +61,7 @@ const killGateways: Fault = async ({ seconds, clients }) => {
     gateways[at] = await start(portOf(victim));
   });
   await sleep(CALM_MS);
-  return system.report(load);
+  return await system.report(load);
 };
 
 /** SIGSTOP of one of two runners. */
@@ -75,7 +75,7 @@ const stopRunner: Fault = async ({ seconds, clients }) => {
   await sleep(seconds * 1_000);
   runners[0]?.process.kill("SIGCONT");
   await sleep(CALM_MS);
-  return system.report(load);
+  return await system.report(load);
 };
 
 const STUCK_READERS = 8;
@@ -97,7 +97,7 @@ const stuckReaders: Fault = async ({ seconds, clients }) => {
   const load = system.load([gateway]);
   await sleep(CALM_MS + seconds * 1_000);
   for (const reader of readers) reader.destroy();
-  return system.report(load);
+  return await system.report(load);
 };
 
 /** What can befall a system, by name. */
