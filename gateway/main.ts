@@ -20,19 +20,23 @@ import type { RunnerSource } from "./runnerpool/discovery/runner-source.ts";
 import { runnerSources } from "./runnerpool/discovery/runner-sources.ts";
 import { mtlsRunnerFactory } from "./runnerpool/mtls-runner.ts";
 import { createPlacer } from "./runnerpool/placers/create-placer.ts";
+import { linesFile, type LinesFile } from "./runnerpool/placers/lines-file.ts";
 import type { Placer } from "./runnerpool/runnerpool.ts";
 import { GATEWAY_SETTINGS } from "./settings.ts";
 
 type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
 
-const OPTIONS = { overriders: "TypeScript or JavaScript file that exports overriders, an array of Hono middleware" };
+const OPTIONS = {
+  overriders: "TypeScript or JavaScript file that exports overriders, an array of Hono middleware",
+  "log-placements": "file to note every placement in, for kiln replay; at 256 MiB it becomes FILE.1",
+};
 
 /** Each try to reach a DNS server. */
 const DNS_TIMEOUT_MS = 1_000;
 
 await runService(
   {
-    usage: "node gateway/main.ts [--overriders FILE]",
+    usage: "node gateway/main.ts [--overriders FILE] [--log-placements FILE]",
     settings: GATEWAY_SETTINGS,
     options: OPTIONS,
     start: startGateway,
@@ -47,6 +51,8 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   const overriders = await loadOverriders(options.overriders);
   const pki = made.use(await followPki(settings, log));
   const { lookup, store } = made.use(await openFunctions(settings, log));
+  const noted = options["log-placements"];
+  const placements = noted === undefined ? undefined : made.use(linesFile(noted, log));
   const source = made.use(await followRunners(settings, log));
   const factory = mtlsRunnerFactory({
     gatewayId: settings.FN_GATEWAY_ID || hostname(),
@@ -64,7 +70,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   const served = await serveGateway(settings, {
     gateway: {
       functions: lookup,
-      placer: placerOf(settings),
+      placer: placerOf(settings, placements),
       pool,
       overriders,
       limits: limitsOf(settings),
@@ -119,10 +125,11 @@ async function loadOverriders(path: string | undefined): Promise<readonly Overri
   return (await loadPolicyFile(path, { overriders: functions<Overrider>() })).overriders;
 }
 
-function placerOf(settings: GatewaySettings): Placer {
+function placerOf(settings: GatewaySettings, placements: LinesFile | undefined): Placer {
   return createPlacer({
     placer: settings.FN_PLACER,
     hashLoadFactor: settings.FN_PLACER_HASH_LOAD / 100,
+    log: placements === undefined ? undefined : (line) => placements.write(line),
     queue: { perFunction: settings.FN_QUEUE_SIZE_PER_FUNCTION, total: settings.FN_QUEUE_SIZE },
     clock: systemClock,
     timeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,

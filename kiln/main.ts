@@ -6,6 +6,7 @@ import { stopOnSignals } from "../core/stop-requests.ts";
 import { certs, certsUsage } from "./certs.ts";
 import { messageOf } from "./child.ts";
 import { networks, networksUsage } from "./networks/networks.ts";
+import { replay, replayUsage } from "./replay/replay.ts";
 import { logs, logsUsage } from "./runner-commands/logs.ts";
 import { status, statusUsage } from "./runner-commands/status.ts";
 import { readStartArgs, startUsage } from "./start-args.ts";
@@ -14,6 +15,7 @@ import { start } from "./start.ts";
 const USAGES: Readonly<Record<string, string>> = {
   start: startUsage,
   certs: certsUsage,
+  replay: replayUsage,
   networks: networksUsage,
   status: statusUsage,
   logs: logsUsage,
@@ -42,6 +44,7 @@ async function run(): Promise<number> {
   else if (usage === undefined) return misused();
   else if (args.includes("--help") || args.includes("-h")) write(usage);
   else if (command === "start") return startHere();
+  else if (command === "replay") await replay(args, write);
   else if (command === "networks") await networks(args, process.env["DOCKER_HOST"], write);
   else if (command === "status") return status(args, userDirectory(), write);
   else if (command === "logs") await logsHere();

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { pause, systemClock } from "../../core/clock.ts";
 import { createAuthority, type Authority } from "../pki.ts";
 import { countRuns, startLoad, type Load, type LoadReport } from "../testing/load.ts";
 import { gatewayProcess, runnerProcess, type MainProcess } from "../testing/main-process.ts";
@@ -33,10 +34,17 @@ export interface FaultSystem extends AsyncDisposable {
 /** Containers of one runner: few enough that calls wait. */
 const CONTAINERS = 4;
 const MEMORY_MIB = 64;
-/** A peer that is gone without a word is noticed soon, so that minutes are enough to see it. */
-const FAST = { FN_PING_MSECS: "500", FN_PING_TIMEOUT_MSECS: "1000" };
+/** How long the last calls may take, in all. */
+const WAIT_MS = 100;
+const MOST_WAITS = 600;
+/** Has a peer that is gone without a word noticed soon, so that seconds are enough to see it. */
+export const FAST_PINGS = { FN_PING_MSECS: "500", FN_PING_TIMEOUT_MSECS: "1000" };
 
-export async function faultSystem(clients: number): Promise<FaultSystem> {
+/** @param settings - of all its processes */
+export async function faultSystem(
+  clients: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<FaultSystem> {
   await using made = new AsyncDisposableStack();
   const counted = await mkdtemp(join(tmpdir(), "kiln-faults-"));
   made.defer(() => rm(counted, { recursive: true, force: true }));
@@ -46,9 +54,9 @@ export async function faultSystem(clients: number): Promise<FaultSystem> {
   const owned = made.move();
   return {
     authority,
-    runner: async (name, port) => owned.use(await runnerProcess(authority, name, port, { ...FAST, ...memory })),
-    gateway: async (runners, settings = {}) =>
-      owned.use(await gatewayProcess(authority, runners, functions, { ...FAST, FN_LOG_LEVEL: "warn", ...settings })),
+    runner: async (name, port) => owned.use(await runnerProcess(authority, name, port, { ...settings, ...memory })),
+    gateway: async (runners, own = {}) =>
+      owned.use(await gatewayProcess(authority, runners, functions, { FN_LOG_LEVEL: "warn", ...settings, ...own })),
     load: (gateways, orders = {}) =>
       startLoad({
         gateways: gateways.map(({ address }) => address),
@@ -57,6 +65,9 @@ export async function faultSystem(clients: number): Promise<FaultSystem> {
         orders: { echo: true, countDir: counted, sleepTime: 20, ...orders },
       }),
     async report(load) {
+      // However slow the machine, the fault was among calls that went on.
+      const until = load.ended + clients;
+      for (let i = 0; i < MOST_WAITS && load.ended < until; i++) await pause(systemClock, WAIT_MS);
       const told = await load.stop();
       const { calls: ran, twice: ranTwice } = await countRuns(counted);
       return { ...told, ran, ranTwice };

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 
 import { pause, systemClock } from "../../core/clock.ts";
 import type { MainProcess } from "../testing/main-process.ts";
-import { faultSystem, portOf, type FaultOptions, type FaultReport } from "./fault-run.ts";
+import { FAST_PINGS, faultSystem, portOf, type FaultOptions, type FaultReport } from "./fault-run.ts";
 import { packetLoss } from "./packet-loss.ts";
 
 export type Fault = (options: FaultOptions) => Promise<FaultReport>;
@@ -66,7 +66,7 @@ const killGateways: Fault = async ({ seconds, clients }) => {
 
 /** SIGSTOP of one of two runners. */
 const stopRunner: Fault = async ({ seconds, clients }) => {
-  await using system = await faultSystem(clients);
+  await using system = await faultSystem(clients, FAST_PINGS);
   const runners = [await system.runner("runner-1"), await system.runner("runner-2")];
   const gateway = await system.gateway(runners.map(({ address }, i) => `runner-${i + 1}=${address}`));
   const load = system.load([gateway]);

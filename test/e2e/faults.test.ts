@@ -28,7 +28,7 @@ describe("64 clients, while faults befall real processes", { timeout: 300_000 },
       t.diagnostic(`${calls} calls, ${ran} ran: ${JSON.stringify(outcomes)}`);
       assert.equal(ranTwice, 0);
       assert.equal(unanswered, 0);
-      assert.ok((outcomes["200"] ?? 0) > OPTIONS.clients, "calls go on");
+      assert.ok((outcomes["200"] ?? 0) >= OPTIONS.clients / 2, "calls go on");
       const strange = Object.keys(outcomes).filter((outcome) => outcome !== "200" && !ALLOWED[name]?.test(outcome));
       assert.deepEqual(strange, []);
     });

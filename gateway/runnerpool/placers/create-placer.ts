@@ -7,6 +7,7 @@ import { consistentHash } from "./consistent-hash.ts";
 import { leastLoaded } from "./least-loaded.ts";
 import { Ledger } from "./ledger.ts";
 import { naive } from "./naive.ts";
+import { PlacementNotes, type PlacementLine } from "./placement-log.ts";
 import { Search, type SearchPlan } from "./search.ts";
 import { WaitingRoom, type QueueLimits } from "./waiting-room.ts";
 import { warmFirst } from "./warm-first.ts";
@@ -30,6 +31,8 @@ export interface PlacerOptions {
   readonly hashLoadFactor?: number;
   /** From 0 to below 1. */
   readonly random?: () => number;
+  /** Where placements are noted, for `kiln replay`; nowhere, unless told. */
+  readonly log?: ((line: PlacementLine) => void) | undefined;
 }
 
 export const DEFAULT_QUEUE: QueueLimits = { perFunction: 2_500, total: 10_000 };
@@ -38,7 +41,7 @@ const DEFAULT_LOAD_FACTOR = 1.25;
 
 /** Asks runners in the order of its `Rank`, and has calls wait in one queue where none takes them. */
 export function createPlacer(options: PlacerOptions): Placer {
-  const { placer = DEFAULT_PLACER, clock, queue = DEFAULT_QUEUE, retryDelayMs, random = Math.random } = options;
+  const { placer = DEFAULT_PLACER, clock, queue = DEFAULT_QUEUE, retryDelayMs, random = Math.random, log } = options;
   const room = new WaitingRoom({ clock, limits: queue, retryDelayMs, random });
   const parts = { clock, room, random, ledger: new Ledger(room) };
   const ranks = ranksBy(options.hashLoadFactor ?? DEFAULT_LOAD_FACTOR);
@@ -49,7 +52,11 @@ export function createPlacer(options: PlacerOptions): Placer {
       const timeoutMs = call.call.type === "detached" ? options.detachedTimeoutMs : options.timeoutMs;
       const wished = call.call.placement?.placer;
       const plan: SearchPlan = { call, pool, timeoutMs, rank: wished === undefined ? usual : rankOf(wished, ranks) };
-      return new Search(parts, plan, signal).run();
+      if (log === undefined) return new Search(parts, plan, signal).run();
+      const name = wished ?? (typeof placer === "function" ? "own" : placer);
+      const notes = new PlacementNotes(call, name, clock, log);
+      const ranked: SearchPlan["ranked"] = (snapshot, order) => notes.ranked(snapshot, order);
+      return new Search(parts, { ...plan, call: notes.followed, ranked }, signal).run();
     },
   };
 }

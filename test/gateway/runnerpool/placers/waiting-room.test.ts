@@ -22,11 +22,15 @@ function roomAt(clock: VirtualClock, retryDelayMs = 10) {
   const woken: Ticket[] = [];
   const enter = (fn: string, need: Need = needFor(fn)) => {
     // It may be woken before it has its ticket.
-    let times = 0;
-    let ticket: Ticket | undefined;
-    const note = () => void (ticket === undefined ? (times += 1) : woken.push(ticket));
-    ticket = room.enter(fn, need, asked, note);
-    if (times > 0) woken.push(ticket);
+    const made: Ticket[] = [];
+    let early = 0;
+    const note = () => {
+      early += made.length === 0 ? 1 : 0;
+      woken.push(...made);
+    };
+    const ticket = room.enter(fn, need, asked, note);
+    made.push(ticket);
+    if (early > 0) woken.push(ticket);
     return ticket;
   };
   const tell = (capacity: Parameters<FakeRunner["tell"]>[0]) => {
