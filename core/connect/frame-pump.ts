@@ -35,7 +35,7 @@ export class FramePump<Frame> {
     this.#clock = clock;
     stream.on("drain", () => {
       this.#blocked = false;
-      this.#flush();
+      this.flush();
     });
   }
 
@@ -45,7 +45,7 @@ export class FramePump<Frame> {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#flush();
+      this.flush();
     });
   }
 
@@ -58,18 +58,19 @@ export class FramePump<Frame> {
     });
   }
 
-  /** Takes no more. */
-  stop(): void {
-    this.#stopped = true;
-    this.#cancelLinger?.();
-  }
-
-  #flush(): void {
+  /** Writes what there is to send now, as far as the connection takes it. */
+  flush(): void {
     while (!this.#blocked && !this.#stopped) {
       const frames = this.#source.take(MESSAGE_BYTES);
       if (frames.length === 0) return;
       this.#source.encode(this.#writer, frames);
       this.#blocked = !this.#stream.write(sealEnvelope(this.#writer.finish(ENVELOPE_HEAD_BYTES), 0));
     }
+  }
+
+  /** Takes no more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelLinger?.();
   }
 }

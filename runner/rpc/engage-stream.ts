@@ -79,6 +79,8 @@ export function serveEngage(stream: ServerHttp2Stream, { runner, clock, log, isR
     }
   });
   stream.on("end", () => {
+    // A client that says all it has to say at once is still told what its session was.
+    pump.flush();
     end(envelopes.between ? undefined : new ConnectError("the stream ended within a message", Code.InvalidArgument));
   });
   stream.on("error", (reason: Error) => log.debug("A gateway's stream failed", { reason }));
