@@ -8,6 +8,8 @@ export interface TcpProxy extends AsyncDisposable {
   readonly connections: number;
   /** Those that are open now. */
   readonly open: number;
+  /** Bytes that have come from those who connect, and from those they are connected to. */
+  readonly carried: { readonly up: number; readonly down: number };
   /** Cuts the newest connection once it has carried so many more TLS records, both directions together. */
   cutAfter(records: number): void;
   /** Whether `cutAfter` has come to it. */
@@ -25,10 +27,12 @@ export async function tcpProxy(address: string): Promise<TcpProxy> {
   let left = Infinity;
   let cut = false;
   let held = false;
+  const carried = { up: 0, down: 0 };
 
-  const carry = (from: Socket, to: Socket, newest: () => boolean) => {
+  const carry = (from: Socket, to: Socket, way: keyof typeof carried, newest: () => boolean) => {
     const countRecords = recordCounter();
     from.on("data", (chunk: Buffer) => {
+      carried[way] += chunk.length;
       if (held) return;
       if (!newest()) return void to.write(chunk);
       const { bytes, records } = countRecords(chunk, left);
@@ -55,8 +59,8 @@ export async function tcpProxy(address: string): Promise<TcpProxy> {
     near.once("close", () => (open -= 1));
     const own = connections;
     const far = connect(Number(port), host);
-    carry(near, far, () => own === connections);
-    carry(far, near, () => own === connections);
+    carry(near, far, "up", () => own === connections);
+    carry(far, near, "down", () => own === connections);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -67,6 +71,9 @@ export async function tcpProxy(address: string): Promise<TcpProxy> {
     },
     get open() {
       return open;
+    },
+    get carried() {
+      return { ...carried };
     },
     cutAfter: (records) => void (left = records),
     get cut() {

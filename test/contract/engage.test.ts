@@ -3,7 +3,7 @@ import { once } from "node:events";
 import * as http2 from "node:http2";
 import { after, before, describe, it } from "node:test";
 
-import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
   connectNodeAdapter,
@@ -13,7 +13,6 @@ import {
   Http2SessionManager,
 } from "@connectrpc/connect-node";
 
-import { Bell } from "../../core/bell.ts";
 import { systemClock } from "../../core/clock.ts";
 import { EnvelopeError, EnvelopeReader } from "../../core/connect/envelopes.ts";
 import { silentLog } from "../../core/log.ts";
@@ -23,6 +22,7 @@ import { toRequest } from "../../gateway/runnerpool/wire.ts";
 import { EngageRequestSchema, RunnerService } from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { createAuthority, issue } from "../../kiln/pki.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
+import { EngageRequests } from "../../kiln/testing/engage-requests.ts";
 import { processRunner, served, type ServedRunner } from "../../kiln/testing/process-runner.ts";
 import { runnerRoutes } from "../../runner/rpc/service.ts";
 
@@ -47,32 +47,6 @@ const CLIENTS: Readonly<Record<string, (options: Options) => Transport>> = {
 
 const HELLO = { type: "hello", gatewayId: "g", version: "0" } as const;
 
-/** Requests in the order they are pushed, until it is told that there are no more. */
-class Requests {
-  readonly #queue: MessageInitShape<typeof EngageRequestSchema>[] = [];
-  readonly #bell = new Bell();
-  #ended = false;
-
-  push(...frames: Parameters<typeof toRequest>[0]): void {
-    this.#queue.push(toRequest(frames));
-    this.#bell.ring();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#bell.ring();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<MessageInitShape<typeof EngageRequestSchema>> {
-    for (;;) {
-      const next = this.#queue.shift();
-      if (next !== undefined) yield next;
-      else if (this.#ended) return;
-      else await this.#bell.heard();
-    }
-  }
-}
-
 function hello(name: string) {
   const call = callFor("hello");
   const body = Buffer.from(JSON.stringify({ name }));
@@ -91,7 +65,7 @@ describe("a runner's session", { timeout: 60_000 }, () => {
     it(`is the same for an independent client: ${name}`, async () => {
       const options = { httpVersion: "2", baseUrl: `https://${one.address}`, nodeOptions: { ...gatewayPki } } as const;
       const client = createClient(RunnerService, transport(options));
-      const requests = new Requests();
+      const requests = new EngageRequests();
       requests.push(HELLO, hello("you"));
       const seen: string[] = [];
       let body = "";
@@ -114,7 +88,7 @@ describe("a runner's session", { timeout: 60_000 }, () => {
     it(`ends with the reason when the protocol is broken: ${name}`, async () => {
       const options = { httpVersion: "2", baseUrl: `https://${one.address}`, nodeOptions: { ...gatewayPki } } as const;
       const client = createClient(RunnerService, transport(options));
-      const requests = new Requests();
+      const requests = new EngageRequests();
       requests.push(HELLO, HELLO);
 
       const failure = await (async () => {
@@ -162,7 +136,7 @@ describe("a gateway's session", { timeout: 30_000 }, () => {
     }).wake();
     await over.promise;
     connection.close();
-    const requests = new Requests();
+    const requests = new EngageRequests();
     requests.push(...frames);
     const sessionManager = new Http2SessionManager(url);
     const client = createClient(
