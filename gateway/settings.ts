@@ -43,6 +43,25 @@ export const GATEWAY_SETTINGS = {
     "YAML file of apps and functions, put into the database where FN_DB_URL names one; changes to it take effect at once",
   ),
   FN_LOOKUP_CACHE_SIZE: integer(10_000, "Most functions that are remembered between calls", { min: 1 }),
+  FN_RUNNER_API_URL: text(
+    "",
+    "Reads functions from another server's API, Kiln's or Fn's, such as http://fn-api:8080, in place of a file or a database",
+  ),
+  FN_RUNNER_API_TOKEN: secretText("Bearer token for it: the FN_ADMIN_TOKEN of the other side"),
+  FN_RUNNER_API_CA: text("", "PEM file of the authorities that it is believed by; by default the system's"),
+  FN_RUNNER_API_TIMEOUT_MSECS: integer(2_000, "Longest wait for an answer of it", { min: 1 }),
+  FN_RUNNER_API_RETRIES: integer(5, "Further tries where it fails, for a function that is not known"),
+  FN_RUNNER_API_CONNECTIONS: integer(16, "Most requests to it at the same time", { min: 1 }),
+  FN_RUNNER_API_TTL_MSECS: integer(5_000, "How long what it said is believed"),
+  FN_RUNNER_API_NEGATIVE_TTL_MSECS: integer(
+    1_000,
+    "The same where it said that there is none; while it is away, the time between two tries",
+    { min: 1 },
+  ),
+  FN_RUNNER_API_STALE_MSECS: integer(
+    86_400_000,
+    "While it is away, the greatest age of what it said that is still served",
+  ),
   FN_ADMIN_BIND: text("127.0.0.1", "Address for the API, its description at /docs, /metrics, /livez and /readyz"),
   FN_ADMIN_PORT: optionalPort(
     "Their port, 0 takes a free one; none serves them on FN_PORT if FN_BIND is of this machine alone",

@@ -7,6 +7,11 @@ export const ANNOTATION_LIMITS = { keys: 100, keyBytes: 128, valueBytes: 512 } a
 
 const SYSLOG_SCHEMES = ["udp", "tcp", "unix", "unixgram", "tcp+tls"];
 
+/** Of apps, functions and triggers. Those that Fn mints are 26 letters and digits. */
+export const ENTITY_ID = /^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$/;
+
+export const entityId = z.string().regex(ENTITY_ID, "expected 1 to 128 letters, digits, _, . or -");
+
 export const entityName = z
   .string()
   .regex(/^[\p{L}\p{N}_-]+$/u, "expected letters, digits, _ or -")

@@ -8,6 +8,7 @@ import {
   annotationExpected,
   annotationKey,
   configKey,
+  entityId,
   entityName,
   fnName,
   image,
@@ -24,7 +25,6 @@ import {
 import type { FoundFunction } from "./functions.ts";
 import { integer, seconds } from "./setting-values.ts";
 
-const id = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$/, "expected 1 to 128 letters, digits, _, . or -");
 const config = z.record(configKey, z.string("expected a string: put it in quotes"));
 const annotations = z
   .record(annotationKey, z.json().refine(isAnnotation, annotationExpected))
@@ -34,7 +34,7 @@ const annotations = z
   );
 
 const fnFields = z.strictObject({
-  id: id.optional(),
+  id: entityId.optional(),
   name: fnName,
   image,
   memory: integer(LIMITS.memoryMiB, "MB").optional(),
@@ -58,7 +58,7 @@ const fn = fnFields.superRefine((declared, context) => {
 });
 
 const app = z.strictObject({
-  id: id.optional(),
+  id: entityId.optional(),
   name: entityName,
   config: config.optional(),
   annotations: annotations

@@ -1,4 +1,5 @@
 import type { AppSpec, FunctionSpec } from "../../core/function-spec.ts";
+import type { Trigger } from "../store/store.ts";
 
 /** A function with its app: all that a call takes from them. */
 export interface FoundFunction {
@@ -13,4 +14,12 @@ export interface FoundFunction {
 export interface FunctionLookup {
   /** Undefined where there is no such function. @throws CallError when nobody can say */
   find(fnId: string, signal: AbortSignal): Promise<FoundFunction | undefined>;
+}
+
+/** Finds what triggers need before there is a function. Throws as FunctionLookup does, and gives the same objects. */
+export interface TriggerLookup {
+  /** The app of exactly this name. */
+  appByName(name: string, signal: AbortSignal): Promise<AppSpec | undefined>;
+  /** Every trigger of an app, by name; none where there is no such app. */
+  triggersOf(appId: string, signal: AbortSignal): Promise<readonly Trigger[]>;
 }
