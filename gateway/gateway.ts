@@ -1,4 +1,4 @@
-import { Hono, type Context } from "hono";
+import { Hono } from "hono";
 
 import { CallError } from "../core/call-error.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
@@ -6,19 +6,25 @@ import { silentLog, type Log } from "../core/log.ts";
 import { createMetrics, type Metrics } from "../core/metrics.ts";
 import type { Readiness } from "../core/readiness.ts";
 import type { Fetcher } from "./fetcher.ts";
-import type { FunctionLookup } from "./functions/functions.ts";
+import type { FunctionLookup, TriggerLookup } from "./functions/functions.ts";
 import { answerErrors } from "./invoke/answer-error.ts";
-import { beginCall } from "./invoke/begin-call.ts";
+import { beginCall, type FindTarget } from "./invoke/begin-call.ts";
 import { callMetrics } from "./invoke/call-metrics.ts";
 import type { Exchange } from "./invoke/exchange.ts";
+import { DIRECT } from "./invoke/framing.ts";
 import { invokeCall } from "./invoke/invoke-call.ts";
 import { DEFAULT_LIMITS, type InvokeLimits } from "./invoke/limits.ts";
 import type { GatewayEnv, Overrider } from "./overrider.ts";
-import { healthPages, identityPages, only } from "./routes.ts";
+import { healthPages, identityPages, only, refuseMethod } from "./routes.ts";
 import type { Placer, RunnerPool } from "./runnerpool/runnerpool.ts";
+import { findTrigger } from "./triggers/find-trigger.ts";
+import { METHODS } from "./triggers/methods.ts";
+import { triggerCors } from "./triggers/trigger-cors.ts";
 
 export interface GatewayOptions {
   readonly functions: FunctionLookup;
+  /** Without them there are no triggers. */
+  readonly triggers?: TriggerLookup | undefined;
   readonly placer: Placer;
   readonly pool: RunnerPool;
   /** Any Hono middleware, in the order it is to run for every call. */
@@ -37,10 +43,11 @@ export interface GatewayOptions {
 export type { Readiness };
 
 const INVOKE = "/invoke/:fnId";
+const TRIGGERS = "/t/:app/*";
 
 /** The gateway as a Hono app: serve it with `listen()`, or drive it with `app.request()`. */
 export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
-  const { functions, placer, pool, overriders = [], version = "unknown" } = options;
+  const { functions, triggers, placer, pool, overriders = [], version = "unknown" } = options;
   const { clock = systemClock, log = silentLog, metrics = createMetrics() } = options.instruments ?? {};
   const { ready = () => ({ ready: true, detail: "no check" }) } = options;
   const { stopping = new AbortController().signal } = options;
@@ -57,18 +64,28 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   identityPages(app, version);
   healthPages(app, ready);
 
-  const find = async (c: Context<GatewayEnv>, signal: AbortSignal) => {
-    const found = await functions.find(c.req.param("fnId") ?? "", signal);
-    if (found === undefined) throw new CallError("fn_not_found");
-    return found;
-  };
   const open = new Set<Exchange>();
   stopping.addEventListener("abort", () => {
     for (const exchange of open) exchange.fail(new CallError("shutting_down"));
   });
   const parts = { limits, clock, log, metrics: callMetrics(metrics), open, stopping };
-  app.use(INVOKE, beginCall(find, answerError, parts), ...overriders);
-  app.post(INVOKE, invokeCall({ placer, pool, limits, clock }));
+  const invoke = invokeCall({ placer, pool, limits, clock });
+  app.use(INVOKE, beginCall("/invoke/:fn_id", findFunction(functions), answerError, parts), ...overriders);
+  app.post(INVOKE, invoke);
   only(app, INVOKE, "POST");
+  if (triggers !== undefined) {
+    const find = findTrigger(triggers, functions, log);
+    app.use(TRIGGERS, beginCall("/t/:app_name/*source", find, answerError, parts), triggerCors, ...overriders);
+    app.on([...METHODS], TRIGGERS, invoke);
+    app.all(TRIGGERS, refuseMethod(METHODS.join(", ")));
+  }
   return app;
+}
+
+function findFunction(functions: FunctionLookup): FindTarget {
+  return async (c, signal) => {
+    const found = await functions.find(c.req.param("fnId") ?? "", signal);
+    if (found === undefined) throw new CallError("fn_not_found");
+    return { found, framing: DIRECT };
+  };
 }

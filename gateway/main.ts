@@ -50,7 +50,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   await using made = new AsyncDisposableStack();
   const overriders = await loadOverriders(options.overriders);
   const pki = made.use(await followPki(settings, log));
-  const { lookup, store } = made.use(await openFunctions(settings, log));
+  const { lookup, triggers, store } = made.use(await openFunctions(settings, log));
   const noted = options["log-placements"];
   const placements = noted === undefined ? undefined : made.use(linesFile(noted, log));
   const source = made.use(await followRunners(settings, log));
@@ -70,6 +70,7 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   const served = await serveGateway(settings, {
     gateway: {
       functions: lookup,
+      triggers,
       placer: placerOf(settings, placements),
       pool,
       overriders,

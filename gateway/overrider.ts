@@ -5,6 +5,8 @@ import { createMiddleware } from "hono/factory";
 import type { Call, CallId } from "../core/call.ts";
 import type { CallOutcome } from "./invoke/call-outcome.ts";
 import type { Exchange } from "./invoke/exchange.ts";
+import type { CalledTrigger } from "./triggers/called-trigger.ts";
+import type { CorsSettings } from "./triggers/trigger-settings.ts";
 
 /** What middleware of the invoke path finds in its context. */
 export interface GatewayEnv {
@@ -18,6 +20,10 @@ export interface GatewayEnv {
     call: Call;
     /** What became of the call, after `await next()`; undefined if it was never to be placed. */
     outcome: CallOutcome | undefined;
+    /** The trigger that the request came by; undefined for a direct invocation. */
+    trigger: CalledTrigger | undefined;
+    /** The gateway's own. */
+    triggerCors: CorsSettings | undefined;
     /** The gateway's own. */
     exchange: Exchange;
   };

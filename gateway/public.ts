@@ -9,6 +9,7 @@ export { defineExtension, extension, withExtension, withRegistryToken, z } from 
 export type { Extension } from "../core/extension.ts";
 export type { Timings } from "../core/session/frames.ts";
 export type { CallOutcome } from "./invoke/call-outcome.ts";
+export type { CalledTrigger } from "./triggers/called-trigger.ts";
 export { overrideCall } from "./overrider.ts";
 export type { CallOverrider, GatewayEnv, Overrider } from "./overrider.ts";
 export { withPlacer, withRunnerGroup, withRunnerLabels } from "./placement.ts";
@@ -17,7 +18,7 @@ export { withPlacer, withRunnerGroup, withRunnerLabels } from "./placement.ts";
 export type { AppSpec, FunctionSpec, OnCancel } from "../core/function-spec.ts";
 export { createGateway } from "./gateway.ts";
 export type { GatewayOptions, Readiness } from "./gateway.ts";
-export type { FoundFunction, FunctionLookup } from "./functions/functions.ts";
+export type { FoundFunction, FunctionLookup, TriggerLookup } from "./functions/functions.ts";
 export { functionsFile } from "./functions/functions-file.ts";
 export type { FunctionsFile } from "./functions/functions-file.ts";
 export type { InvokeLimits } from "./invoke/limits.ts";

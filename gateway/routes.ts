@@ -32,14 +32,18 @@ export function page<E extends Env>(app: Hono<E>, path: string, handler: Handler
 
 /** Stands behind a path's handlers: other methods are told which there are, and a last slash is taken away. */
 export function only<E extends Env>(app: Hono<E>, path: string, allow: string): void {
-  app.all(path, (c) => {
-    c.header("Allow", allow);
-    throw new CallError("method_not_allowed", `Method not allowed: ${c.req.method} ${c.req.path}`);
-  });
+  app.all(path, refuseMethod(allow));
   if (path === "/") return;
   app.all(`${path}/`, (c) => {
     const { pathname, search } = new URL(c.req.url);
     // 307 keeps method and body; for GET Fn says 301, which clients may remember.
     return c.redirect(pathname.replace(/\/+$/, "") + search, c.req.method === "GET" ? 301 : 307);
   });
+}
+
+export function refuseMethod(allow: string): Handler {
+  return (c) => {
+    c.header("Allow", allow);
+    throw new CallError("method_not_allowed", `Method not allowed: ${c.req.method} ${c.req.path}`);
+  };
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import { CallError } from "../../core/call-error.ts";
 import { entityName, syslogUrl } from "../functions/fields.ts";
-import { isSettingAnnotation } from "../functions/function-settings.ts";
+import { isSettingAnnotation } from "../functions/setting-annotations.ts";
 import type { AppFilter, Store, StoredApp } from "../store/store.ts";
 import { annotations, annotationsChange, config, configChange, SHAPES, stamps } from "./common-schemas.ts";
 import { merged, mergedAnnotations } from "./merge.ts";

@@ -1,5 +1,6 @@
 import type { JsonValue } from "../../core/call.ts";
-import { annotationOf, type FunctionSettings, SETTING_NAMES, settingsOf } from "../functions/function-settings.ts";
+import { type FunctionSettings, SETTING_NAMES, settingsOf } from "../functions/function-settings.ts";
+import { annotationOf } from "../functions/setting-annotations.ts";
 import type { Body } from "./read-body.ts";
 
 type Annotations = Readonly<Record<string, JsonValue>>;

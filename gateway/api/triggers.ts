@@ -6,6 +6,7 @@ import { TRIGGER_ENDPOINT } from "../functions/computed-annotations.ts";
 import { atMostBytes, entityName } from "../functions/fields.ts";
 import type { GatewayEnv } from "../overrider.ts";
 import type { Store, StoredTrigger, TriggerFilter } from "../store/store.ts";
+import { checkTriggerSettings, readTriggerSettings } from "../triggers/trigger-settings.ts";
 import { annotations, annotationsChange, stamps } from "./common-schemas.ts";
 import type { EndpointBase } from "./endpoint-base.ts";
 import { mergedAnnotations } from "./merge.ts";
@@ -85,7 +86,7 @@ export function triggersResource(
       name,
       type,
       source,
-      annotations: mergedAnnotations({}, annotations),
+      annotations: checked(mergedAnnotations({}, annotations)),
     }),
     changed,
     shown: (triggers, c) => shownWithEndpoint(triggers, c, store, base),
@@ -106,8 +107,13 @@ function changed(current: StoredTrigger, request: ChangeRequest<Update>): Stored
     name: name ?? current.name,
     fnId: fn_id ?? current.fnId,
     source: source ?? current.source,
-    annotations: annotations === null ? {} : mergedAnnotations(current.annotations, annotations),
+    annotations: annotations === null ? {} : checked(mergedAnnotations(current.annotations, annotations)),
   };
+}
+
+function checked(annotated: StoredTrigger["annotations"]): StoredTrigger["annotations"] {
+  checkTriggerSettings(annotated);
+  return annotated;
 }
 
 /** All of one app, as every list and every single one is. */
@@ -122,8 +128,13 @@ async function shownWithEndpoint(
   const app = await store.apps.get(first.appId);
   return triggers.map((trigger) => {
     if (app === undefined || trigger.type !== "http") return shownTrigger(trigger);
-    return shownTrigger(trigger, { [TRIGGER_ENDPOINT]: `${base(c)}/t/${app.name}${trigger.source}` });
+    return shownTrigger(trigger, { [TRIGGER_ENDPOINT]: `${base(c)}/t/${app.name}${pathOf(trigger)}` });
   });
+}
+
+/** The pattern where it has one, which is then all that it is called by. */
+function pathOf({ source, annotations }: StoredTrigger): string {
+  return readTriggerSettings(annotations).settings.path ?? source;
 }
 
 /** A trigger as clients see it; `computed` is added to its annotations. */

@@ -2,8 +2,9 @@ import { CallError } from "../../core/call-error.ts";
 import type { JsonValue } from "../../core/call.ts";
 import { DEFAULTS, type AppSpec, type FunctionSpec } from "../../core/function-spec.ts";
 import type { Store, StoredApp } from "../store/store.ts";
-import { annotationOf, settingsOf } from "./function-settings.ts";
+import { settingsOf } from "./function-settings.ts";
 import type { FoundFunction } from "./functions.ts";
+import { annotationOf } from "./setting-annotations.ts";
 
 /**
  * Puts functions that a file declares into a store: what is there is made as declared, what is not is created, and what

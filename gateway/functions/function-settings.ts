@@ -1,9 +1,8 @@
 import { z } from "zod";
 
-import { CallError } from "../../core/call-error.ts";
 import type { JsonValue } from "../../core/call.ts";
 import { DEFAULTS, LIMITS, type FunctionSpec } from "../../core/function-spec.ts";
-import { nearestName } from "../../core/nearest-name.ts";
+import { annotationOf, readAnnotated, refuseFaults, type SettingFault } from "./setting-annotations.ts";
 import { cores, integer } from "./setting-values.ts";
 
 /** What can be set of a function beyond the fields that Fn's API has. */
@@ -28,20 +27,7 @@ export const settingFields = z
 
 type SettingFields = z.output<typeof settingFields>;
 
-/** What is wrong, and where: a path below the function. */
-export interface SettingFault {
-  readonly path: readonly string[];
-  readonly value: unknown;
-  readonly message: string;
-}
-
-const PREFIX = "kiln/";
 export const SETTING_NAMES: readonly string[] = Object.keys(settingFields.shape);
-
-/** Annotations of this kind are Kiln's own: they become fields of the call, and containers do not see them. */
-export function isSettingAnnotation(key: string): boolean {
-  return key.startsWith(PREFIX);
-}
 
 /**
  * All settings of a function, with the defaults where nothing is said. A field goes before an annotation.
@@ -52,10 +38,8 @@ export function functionSettings(
   fields: SettingFields = {},
 ): FunctionSettings {
   const { settings, faults } = readSettings(annotations, fields);
-  const [fault] = faults;
-  if (fault === undefined) return settings;
-  const name = fault.path.join(" ");
-  throw new CallError("invalid_field", `Invalid field: ${name} is ${JSON.stringify(fault.value)}, ${fault.message}`);
+  refuseFaults(faults);
+  return settings;
 }
 
 /** The same, with every fault instead of an error for the first. */
@@ -63,24 +47,9 @@ export function readSettings(
   annotations: Readonly<Record<string, JsonValue>>,
   fields: SettingFields,
 ): { readonly settings: FunctionSettings; readonly faults: readonly SettingFault[] } {
-  const faults: SettingFault[] = [];
-  const annotated: Record<string, JsonValue> = {};
-  for (const [key, value] of Object.entries(annotations)) {
-    if (!isSettingAnnotation(key)) continue;
-    const path = ["annotations", key];
-    const name = SETTING_NAMES.find((one) => annotationOf(one) === key);
-    if (name === undefined) faults.push({ path, value, message: `expected ${meant(key)}` });
-    else annotated[name] = plain(value);
-  }
-  const read = settingFields.safeParse(annotated, { reportInput: true });
-  for (const {
-    path: [name],
-    input,
-    message,
-  } of read.error?.issues ?? []) {
-    faults.push({ path: ["annotations", annotationOf(String(name))], value: input, message });
-  }
-  const settings = settled(fields, read.data ?? {});
+  const read = readAnnotated(settingFields, annotations);
+  const faults = [...read.faults];
+  const settings = settled(fields, read.values ?? {});
   const { minContainers: least, maxContainers: most } = settings;
   if (most > 0 && least > most) {
     const path =
@@ -115,19 +84,4 @@ function settled(fields: SettingFields, annotated: SettingFields): FunctionSetti
     minContainers: fields.min_containers ?? annotated.min_containers ?? DEFAULTS.minContainers,
     maxContainers: fields.max_containers ?? annotated.max_containers ?? DEFAULTS.maxContainers,
   };
-}
-
-/** The annotation that says the same as a field. */
-export function annotationOf(name: string): string {
-  return PREFIX + name.replaceAll("_", "-");
-}
-
-function meant(key: string): string {
-  const known = SETTING_NAMES.map(annotationOf);
-  return nearestName(key, known, 3) ?? `one of ${known.join(", ")}`;
-}
-
-/** Fn's own client sends some numbers and truth values as text. */
-function plain(value: JsonValue): JsonValue {
-  return typeof value === "string" && /^(\d+|true|false)$/.test(value) ? (JSON.parse(value) as JsonValue) : value;
 }

@@ -15,14 +15,9 @@ import {
   isAnnotation,
   syslogUrl,
 } from "./fields.ts";
-import {
-  annotationOf,
-  functionSettings,
-  isSettingAnnotation,
-  readSettings,
-  settingFields,
-} from "./function-settings.ts";
+import { functionSettings, readSettings, settingFields } from "./function-settings.ts";
 import type { FoundFunction } from "./functions.ts";
+import { annotationOf, isSettingAnnotation } from "./setting-annotations.ts";
 import { integer, seconds } from "./setting-values.ts";
 
 const config = z.record(configKey, z.string("expected a string: put it in quotes"));

@@ -6,14 +6,16 @@ import type { Log } from "../../core/log.ts";
 import type { GATEWAY_SETTINGS } from "../settings.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
+import { storeTriggers } from "../triggers/store-triggers.ts";
 import { applyDeclared } from "./apply-declared.ts";
 import { functionsFile } from "./functions-file.ts";
-import type { FunctionLookup } from "./functions.ts";
+import type { FunctionLookup, TriggerLookup } from "./functions.ts";
 import { storeFunctions } from "./store-functions.ts";
 
 /** Where a gateway's functions come from. */
 export interface Functions extends AsyncDisposable {
   readonly lookup: FunctionLookup;
+  readonly triggers: TriggerLookup | undefined;
   /** Undefined where a file or another server's API is all there is. */
   readonly store: Store | undefined;
 }
@@ -40,18 +42,25 @@ export async function openFunctions(settings: GatewaySettings, log: Log): Promis
   }
   if (path !== "" && url === "") {
     const file = await functionsFile(path, { log });
-    return { lookup: file, store: undefined, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() };
+    return {
+      lookup: file,
+      triggers: undefined,
+      store: undefined,
+      [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+    };
   }
   await using made = new AsyncDisposableStack();
   const maxConnections = settings.FN_DB_MAX_CONNECTIONS;
   const store = made.use(await openStore(url || DEFAULT_DATABASE, { clock: systemClock, log, maxConnections }));
-  const lookup = made.use(storeFunctions(store, { log, maxEntries: settings.FN_LOOKUP_CACHE_SIZE }));
+  const remembering = { log, maxEntries: settings.FN_LOOKUP_CACHE_SIZE };
+  const lookup = made.use(storeFunctions(store, remembering));
+  const triggers = made.use(storeTriggers(store, remembering));
   if (path !== "") {
     const file = made.use(await functionsFile(path, { log, applied: (declared) => applyDeclared(store, declared) }));
     await applyDeclared(store, file.list());
   }
   const owned = made.move();
-  return { lookup, store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { lookup, triggers, store, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 async function openApi(settings: GatewaySettings, log: Log): Promise<Functions> {
@@ -80,7 +89,7 @@ async function openApi(settings: GatewaySettings, log: Log): Promise<Functions> 
     clock: systemClock,
     log,
   });
-  return { lookup, store: undefined, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
+  return { lookup, triggers: lookup, store: undefined, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
 }
 
 async function authorities(path: string): Promise<string | undefined> {

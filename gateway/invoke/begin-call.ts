@@ -7,18 +7,26 @@ import type { GatewayEnv } from "../overrider.ts";
 import { buildCall } from "./build-call.ts";
 import { asksForUpgrade } from "./call-headers.ts";
 import { Exchange, type ExchangeParts } from "./exchange.ts";
+import type { Framing } from "./framing.ts";
 import { tooBig } from "./incoming-body.ts";
 import { nodeBindings } from "./node-bindings.ts";
 
-/** Finds the function that a request is for. @throws CallError where there is none */
-export type FindFunction = (c: Context<GatewayEnv>, signal: AbortSignal) => Promise<FoundFunction>;
+/** What a request is for, and how its HTTP is put to it. */
+export interface CallTarget {
+  readonly found: FoundFunction;
+  readonly framing: Framing;
+}
+
+/** @throws CallError where a request is for nothing that there is */
+export type FindTarget = (c: Context<GatewayEnv>, signal: AbortSignal) => Promise<CallTarget>;
 
 /**
  * Stands before the middleware of a route that runs functions: gives the request its id before anything can fail,
- * refuses what can be refused unseen, and builds the call.
+ * refuses what can be refused unseen, and builds the call. `route` is what metrics call it.
  */
 export function beginCall(
-  find: FindFunction,
+  route: string,
+  find: FindTarget,
   answerError: ErrorHandler<GatewayEnv>,
   parts: ExchangeParts,
 ): MiddlewareHandler<GatewayEnv> {
@@ -37,7 +45,7 @@ export function beginCall(
       c.res = await answerError(reason instanceof Error ? reason : CallError.from(reason), c);
     }
     exchange.answered();
-    parts.metrics.answered(routeOf(c), c.res.status, exchange.failure, exchange.elapsedMs());
+    parts.metrics.answered({ path: route, method: c.req.method }, c.res.status, exchange.failure, exchange.elapsedMs());
     // The server cuts a connection whose request nobody will read to its end: the client must not reuse it.
     const { incoming } = nodeBindings(c);
     if (incoming?.complete === false && incoming.httpVersionMajor === 1) c.header("Connection", "close");
@@ -54,11 +62,12 @@ function refuseUnseen(exchange: Exchange, maxRequestBytes: number): void {
   }
 }
 
-async function findCall(c: Context<GatewayEnv>, exchange: Exchange, find: FindFunction): Promise<void> {
+async function findCall(c: Context<GatewayEnv>, exchange: Exchange, find: FindTarget): Promise<void> {
   try {
-    const found = await find(c, exchange.signal);
+    const { found, framing } = await find(c, exchange.signal);
     const { method, url } = c.req;
-    exchange.built = buildCall(exchange.callId, found, { method, url, headers: exchange.headers });
+    exchange.framing = framing;
+    exchange.built = buildCall(exchange.callId, found, { method, url, headers: exchange.headers }, framing);
     c.set("call", exchange.built);
   } catch (reason) {
     // Told after the middleware: who may not call does not learn what exists, and CORS applies to this answer too.
@@ -78,8 +87,4 @@ function giveBodyToMiddleware(c: Context<GatewayEnv>, exchange: Exchange): void 
     // A copy, so that middleware may do with it what it likes.
     get: () => (copy ??= exchange.body.whole().then((bytes) => new Uint8Array(bytes).buffer)),
   });
-}
-
-function routeOf(c: Context<GatewayEnv>): { readonly path: string; readonly method: string } {
-  return { path: "/invoke/:fn_id", method: c.req.method };
 }

@@ -1,17 +1,9 @@
-import type { Call, CallId, CallType, ExtensionMap, JsonValue } from "../../core/call.ts";
+import type { Call, CallId, ExtensionMap, JsonValue } from "../../core/call.ts";
 import type { AppSpec, FunctionSpec } from "../../core/function-spec.ts";
 import { isComputedAnnotation } from "../functions/computed-annotations.ts";
-import { isSettingAnnotation } from "../functions/function-settings.ts";
 import type { FoundFunction } from "../functions/functions.ts";
-import { callHeaders, headerValue, type RawHeaders } from "./call-headers.ts";
-
-/** What a call takes from its HTTP request. */
-export interface CallRequest {
-  readonly method: string;
-  /** Absolute. */
-  readonly url: string;
-  readonly headers: RawHeaders;
-}
+import { isSettingAnnotation } from "../functions/setting-annotations.ts";
+import { DIRECT, type CallRequest } from "./framing.ts";
 
 /** Kiln's own annotations are fields of the call by now: kept, a change of them would cost warm containers. */
 function isForContainers(key: string): boolean {
@@ -22,11 +14,12 @@ function isForContainers(key: string): boolean {
 const NO_EXTENSIONS: ExtensionMap = Object.freeze({});
 
 /** The call as it is before any overrider. */
-export function buildCall(id: CallId, { app, fn }: FoundFunction, request: CallRequest): Call {
+export function buildCall(id: CallId, { app, fn }: FoundFunction, request: CallRequest, framing = DIRECT): Call {
+  const { type, headers } = framing.request(request);
   const { config, annotations } = merged(app, fn);
   return {
     id,
-    type: callType(request.headers),
+    type,
     appId: app.id,
     appName: app.name,
     fnId: fn.id,
@@ -49,16 +42,11 @@ export function buildCall(id: CallId, { app, fn }: FoundFunction, request: CallR
     idempotent: fn.idempotent,
     method: request.method,
     url: request.url,
-    headers: callHeaders(request.headers),
+    headers,
     extensions: NO_EXTENSIONS,
     callExtensions: NO_EXTENSIONS,
     registryToken: "",
   };
-}
-
-/** Exactly this word: Fn takes everything else for a synchronous call. */
-function callType(headers: RawHeaders): CallType {
-  return headerValue(headers, "fn-invoke-type") === "detached" ? "detached" : "sync";
 }
 
 interface Merged {

@@ -5,23 +5,30 @@ import { isHopByHop } from "../../core/hop-by-hop.ts";
 export type RawHeaders = readonly string[];
 
 /** What this gateway answers itself, or what is the connection's own business. */
-const DROPPED = new Set(["host", "content-length", "expect", "http2-settings"]);
+const DROPPED = new Set(["host", "expect", "http2-settings"]);
 /** All that a client may say in Fn's name. */
 const FN_ALLOWED = new Set(["fn-invoke-type", "fn-intent"]);
 
 /** The request headers that a function gets: as they came, but for what is of one hop and what only Kiln may say. */
 export function callHeaders(raw: RawHeaders): HeaderList {
-  const named = connectionTokens(raw);
   const headers: [string, string][] = [];
+  eachEndToEnd(raw, (name, value, lower) => {
+    if (lower === "content-length" || (lower.startsWith("fn-") && !FN_ALLOWED.has(lower))) return;
+    headers.push([name, value]);
+  });
+  return headers;
+}
+
+/** Gives all headers that are for the function, in their order. */
+export function eachEndToEnd(raw: RawHeaders, each: (name: string, value: string, lower: string) => void): void {
+  const named = connectionTokens(raw);
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? "";
     const value = raw[i + 1] ?? "";
     const lower = name.toLowerCase();
     if (DROPPED.has(lower) || lower.startsWith(":") || isHopByHop(lower, value) || named.has(lower)) continue;
-    if (lower.startsWith("fn-") && !FN_ALLOWED.has(lower)) continue;
-    headers.push([name, value]);
+    each(name, value, lower);
   }
-  return headers;
 }
 
 /**

@@ -8,7 +8,7 @@ export interface CallMetrics {
   /** A runner took it. */
   running(): void;
   /** It is over; `was` is what it did until then. */
-  ended(was: "queued" | "running", failure: CallError | undefined): void;
+  ended(was: "queued" | "running", failure: CallError | undefined, fdkVersion?: string): void;
   /** A request was answered, placed or not. */
   answered(
     request: { readonly path: string; readonly method: string },
@@ -17,6 +17,10 @@ export interface CallMetrics {
     ms: number,
   ): void;
 }
+
+/** Functions say it: without a bound one could fill the memory. */
+const MOST_FDKS = 100;
+const LONGEST_FDK = 64;
 
 export function callMetrics(metrics: Metrics): CallMetrics {
   const calls = metrics.counter("fn_calls", "Calls that were to be placed");
@@ -30,6 +34,13 @@ export function callMetrics(metrics: Metrics): CallMetrics {
     running: metrics.gauge("fn_running", "Calls on a runner"),
   };
   const latency = metrics.histogram("fn_api_latency", "Milliseconds from request to answer");
+
+  const fdks = metrics.counter("fn_fdk_calls", "Calls whose function said which FDK it was made with");
+  const seen = new Set<string>();
+  const known = (fdk: string): string => {
+    if (seen.size < MOST_FDKS && fdk.length <= LONGEST_FDK) seen.add(fdk);
+    return seen.has(fdk) ? fdk : "other";
+  };
 
   const outcome = (failure: CallError | undefined): Counter => {
     if (failure === undefined) return completed;
@@ -48,8 +59,9 @@ export function callMetrics(metrics: Metrics): CallMetrics {
       gauges.queued.add(-1);
       gauges.running.add(1);
     },
-    ended(was, failure) {
+    ended(was, failure, fdkVersion) {
       gauges[was].add(-1);
+      if (fdkVersion !== undefined) fdks.add(1, { fn_fdk_version: known(fdkVersion) });
       outcome(failure).add();
     },
     answered({ path, method }, status, failure, ms) {

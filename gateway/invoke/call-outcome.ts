@@ -15,6 +15,8 @@ export interface CallOutcome {
   /** What the call last waited for, before it ran. */
   readonly phase: string | undefined;
   readonly timings: Timings | undefined;
+  /** What the function was made with, as it says. */
+  readonly fdkVersion: string | undefined;
   /** Resolves when the call is over, however it ended. */
   readonly finished: Promise<void>;
 }

@@ -12,9 +12,10 @@ import { headerValue, type RawHeaders } from "./call-headers.ts";
 import type { CallMetrics } from "./call-metrics.ts";
 import type { CallOutcome } from "./call-outcome.ts";
 import { CallPhases } from "./call-phases.ts";
+import { DIRECT, type Framing } from "./framing.ts";
 import { IncomingBody, type BodyHolder } from "./incoming-body.ts";
 import type { InvokeLimits } from "./limits.ts";
-import { followClient, nodeBindings, rawHeaders, resetConnection } from "./node-bindings.ts";
+import { followClient, nodeBindings, rawHeaders, readableBody, resetConnection } from "./node-bindings.ts";
 import { ResponseCollector } from "./response-collector.ts";
 
 /** What the invoke path works with. */
@@ -38,6 +39,7 @@ export class Exchange {
   readonly body: IncomingBody;
   /** The call as it was before any overrider. */
   built: Call | undefined;
+  framing: Framing = DIRECT;
   /** Why there is no call. */
   missing: CallError | undefined;
   /** What was made of the function's answer; middleware may put another in its place. */
@@ -63,10 +65,13 @@ export class Exchange {
     this.headers = rawHeaders(c);
     this.declaredBytes = declaredBytes(c, this.headers);
     const original = c.req.raw;
+    let readable: Request | undefined;
     const holder = (): BodyHolder => {
       const { raw } = c.req;
       if (raw !== original) return { raw, declaredBytes: undefined, incoming: undefined };
-      return { raw, declaredBytes: this.declaredBytes, incoming: nodeBindings(c).incoming };
+      const { incoming } = nodeBindings(c);
+      readable ??= this.declaredBytes === 0 ? raw : readableBody(raw, incoming);
+      return { raw: readable, declaredBytes: this.declaredBytes, incoming };
     };
     const { limits, clock } = parts;
     this.body = new IncomingBody(holder, { limits, clock, signal: this.signal, failed: (reason) => this.fail(reason) });
@@ -175,7 +180,7 @@ export class Exchange {
     this.#cancelDeadline();
     this.#unfollow();
     this.#parts.open.delete(this);
-    if (was !== "open") this.#parts.metrics.ended(was, failure);
+    if (was !== "open") this.#parts.metrics.ended(was, failure, this.outcome?.fdkVersion);
     this.#report(failure);
   }
 
@@ -186,6 +191,8 @@ export class Exchange {
       call_id: this.callId,
       app_id: call?.appId,
       fn_id: call?.fnId,
+      trigger_id: this.framing.triggerId,
+      fdk: outcome?.fdkVersion,
       runner: outcome?.runner,
       code: failure?.code,
       status: failure?.status ?? (call?.type === "detached" ? 202 : 200),

@@ -9,7 +9,7 @@ import type { GatewayEnv } from "../overrider.ts";
 import type { Placer, RunnerCall, RunnerPool } from "../runnerpool/runnerpool.ts";
 import { affinityKey } from "./affinity-key.ts";
 import { allowanceOf } from "./allowance.ts";
-import { answerHeaders } from "./answer-headers.ts";
+import type { AnswerHeaders } from "./answer-headers.ts";
 import { checkCall } from "./check-call.ts";
 import type { Exchange } from "./exchange.ts";
 import type { InvokeLimits } from "./limits.ts";
@@ -34,7 +34,7 @@ export function invokeCall(parts: InvokeParts): Handler<GatewayEnv> {
 
     await place(call, deadline, exchange, collector, parts);
     const head = await collector.ready();
-    exchange.answer = call.type === "detached" ? accepted(c, call.id) : answer(c, call.id, head, collector);
+    exchange.answer = call.type === "detached" ? accepted(c, call.id) : await answer(c, exchange, head, collector);
     return exchange.answer;
   };
 }
@@ -82,18 +82,37 @@ function accepted(c: Context<GatewayEnv>, callId: CallId): Response {
 
 const NULL_BODY = new Set([204, 205, 304]);
 
-function answer(c: Context<GatewayEnv>, callId: CallId, head: ResponseHead, collector: ResponseCollector): Response {
-  const headers = answerHeaders(head.headers, callId);
+async function answer(
+  c: Context<GatewayEnv>,
+  exchange: Exchange,
+  head: ResponseHead,
+  collector: ResponseCollector,
+): Promise<Response> {
+  const { status, headers } = exchange.framing.answer(head, exchange.callId);
+  keepCors(c, headers);
+  // Run like any other, to the end, so that it is known how it ended and how long its body is.
+  const dropped = c.req.method === "HEAD" ? await collector.dropped() : undefined;
   try {
+    if (dropped !== undefined) {
+      headers["content-length"] = String(dropped);
+      return c.newResponse(null, status as StatusCode, headers);
+    }
     const whole = collector.whole();
     const body = whole ?? collector.stream();
     const length = whole?.length ?? collector.declaredBytes;
     if (length !== undefined) headers["content-length"] = String(length);
-    if (length === 0 || NULL_BODY.has(head.status)) return c.newResponse(null, head.status as StatusCode, headers);
+    if (length === 0 || NULL_BODY.has(status)) return c.newResponse(null, status as StatusCode, headers);
     // No guess at what it is: a browser that would believe one could be made to run it.
     headers["content-type"] ??= "application/octet-stream";
-    return c.newResponse(body, head.status as StatusCode, headers);
+    return c.newResponse(body, status as StatusCode, headers);
   } catch (cause) {
     throw new CallError("function_invalid_response", undefined, { cause });
+  }
+}
+
+/** Which sites may read an answer is first the gateway's to say, where its middleware does. */
+function keepCors(c: Context<GatewayEnv>, headers: AnswerHeaders): void {
+  for (const name of Object.keys(headers)) {
+    if (name.startsWith("access-control-") && c.res.headers.has(name)) delete headers[name];
   }
 }

@@ -1,5 +1,6 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerResponse } from "node:http2";
+import { Readable } from "node:stream";
 
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
@@ -11,6 +12,15 @@ import type { RawHeaders } from "./call-headers.ts";
 export function nodeBindings(c: Context<GatewayEnv>): Partial<HttpBindings> {
   const bindings: Partial<HttpBindings> | undefined = c.env;
   return bindings ?? {};
+}
+
+const WITHOUT_BODY = new Set(["GET", "HEAD", "TRACE"]);
+
+/** A request whose body can be read: HTTP allows one in a GET, and the web's `Request` does not. */
+export function readableBody(raw: Request, incoming: IncomingMessage | undefined): Request {
+  if (incoming === undefined || !WITHOUT_BODY.has(raw.method)) return raw;
+  const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array<ArrayBuffer>>;
+  return new Request("http://gateway", { method: "POST", body, duplex: "half" });
 }
 
 /** Headers as they came; case and order are lost where no HTTP server read them. */

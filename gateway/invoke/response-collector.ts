@@ -41,7 +41,7 @@ export class ResponseCollector implements ResponseSink {
   #placed = false;
   #over = false;
   #failure: CallError | undefined;
-  #stream: "none" | "open" | "cancelled" = "none";
+  #stream: "none" | "open" | "cancelled" | "dropped" = "none";
   /** Set while the client waits for bytes. */
   #waiting: Controller | undefined;
   #controller: Controller | undefined;
@@ -54,6 +54,7 @@ export class ResponseCollector implements ResponseSink {
       warm: undefined,
       attempts: 0,
       phase: undefined,
+      fdkVersion: undefined,
       timings: undefined,
       finished: this.#finished.promise,
     };
@@ -76,12 +77,13 @@ export class ResponseCollector implements ResponseSink {
 
   head(head: ResponseHead): void {
     this.#head = head;
+    this.outcome.fdkVersion = headerOf(head, "fn-fdk-version");
   }
 
   data(bytes: Uint8Array, consumed: (bytes: number) => void): void {
     this.#received += bytes.length;
     // What nobody reads returns its credit too, or the runner would wait for it.
-    if (this.#over || this.#options.detached || bytes.length === 0) return consumed(bytes.length);
+    if (this.#over || this.#dropping || bytes.length === 0) return consumed(bytes.length);
     if (this.#declared !== undefined && this.#received > this.#declared) return this.#miscounted(this.#declared);
     if (this.#head === undefined)
       return this.fail(new CallError("runner_protocol", "Runner sent a body without its head"));
@@ -106,7 +108,7 @@ export class ResponseCollector implements ResponseSink {
     if (declared !== undefined && this.#received !== declared) return this.#miscounted(declared);
     this.#complete = true;
     this.#ready.resolve();
-    if (this.#stream === "cancelled") this.#end(undefined);
+    if (this.#stream === "cancelled" || this.#stream === "dropped") this.#end(undefined);
     else this.#pump();
   }
 
@@ -142,6 +144,17 @@ export class ResponseCollector implements ResponseSink {
     for (const chunk of this.#chunks) chunk.consumed(chunk.bytes.length);
     this.#end(undefined);
     return bytes as Uint8Array<ArrayBuffer>;
+  }
+
+  /** Lets the body come and go unseen: its length, once the call is over. @throws CallError if the call failed */
+  async dropped(): Promise<number> {
+    this.#stream = "dropped";
+    for (const chunk of this.#chunks) chunk.consumed(chunk.bytes.length);
+    this.#chunks = [];
+    if (this.#complete) this.#end(undefined);
+    await this.#finished.promise;
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#received;
   }
 
   /** The client has all that it was promised, though the runner has not yet ended the call. */
@@ -181,6 +194,10 @@ export class ResponseCollector implements ResponseSink {
     );
   }
 
+  get #dropping(): boolean {
+    return this.#options.detached || this.#stream === "dropped";
+  }
+
   #miscounted(declared: number): void {
     const message = `Function declared ${declared} bytes and sent ${this.#received}`;
     this.fail(new CallError("function_response", message));
@@ -212,6 +229,10 @@ export class ResponseCollector implements ResponseSink {
 }
 
 function contentLength(head: ResponseHead | undefined): number | undefined {
-  const field = head?.headers.find(([name]) => name.toLowerCase() === "content-length");
-  return field !== undefined && /^\d+$/.test(field[1]) ? Number(field[1]) : undefined;
+  const declared = headerOf(head, "content-length");
+  return declared !== undefined && /^\d+$/.test(declared) ? Number(declared) : undefined;
+}
+
+function headerOf(head: ResponseHead | undefined, lowerName: string): string | undefined {
+  return head?.headers.find(([name]) => name.length === lowerName.length && name.toLowerCase() === lowerName)?.[1];
 }

@@ -3,7 +3,7 @@ import type { Hono } from "hono";
 import { systemClock, type Clock } from "../../core/clock.ts";
 import { createLog } from "../../core/log.ts";
 import { createMetrics, type Metrics } from "../../core/metrics.ts";
-import type { FoundFunction, FunctionLookup } from "../../gateway/functions/functions.ts";
+import type { FoundFunction, FunctionLookup, TriggerLookup } from "../../gateway/functions/functions.ts";
 import { createGateway, type Readiness } from "../../gateway/gateway.ts";
 import type { InvokeLimits } from "../../gateway/invoke/limits.ts";
 import type { GatewayEnv, Overrider } from "../../gateway/overrider.ts";
@@ -18,6 +18,7 @@ export interface GatewayForOptions {
   readonly found?: FoundFunction;
   /** In the place of `found`. */
   readonly functions?: FunctionLookup;
+  readonly triggers?: TriggerLookup;
   readonly placer?: Placer;
   readonly clock?: Clock;
   readonly ready?: () => Readiness;

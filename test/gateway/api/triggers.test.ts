@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { apiForTests, type Answer, type ApiForTests } from "../../../kiln/testing/api-for-tests.ts";
 import { databaseKinds } from "../../../kiln/testing/store-for-tests.ts";
 
+const setting = (name: string, value: unknown) => ({ annotations: { [`kiln/${name}`]: value } });
 const ENDPOINT = "fnproject.io/trigger/httpEndpoint";
 
 for (const { name: database, skip, create } of await databaseKinds()) {
@@ -52,6 +53,25 @@ for (const { name: database, skip, create } of await databaseKinds()) {
       ["a source without a slash", { source: "t" }, 400, "invalid_field", /source is "t", expected a path/],
       ["a source over 1024 bytes", { source: `/${"t".repeat(1_024)}` }, 400, "invalid_field", /1024 bytes/],
       ["an empty annotation", { annotations: { a: "" } }, 400, "invalid_field", /annotations\.a/],
+      ["a setting it does not know", { annotations: { "kiln/metods": "GET" } }, 400, "invalid_field", /kiln\/methods/],
+      ["a path with a pattern in it", setting("path", "/a/:id{(a+)+}"), 400, "invalid_field", /without regular expr/],
+      ["a path without a slash", setting("path", "a"), 400, "invalid_field", /annotations kiln\/path is "a"/],
+      ["a rest that is not last", setting("path", "/*/a"), 400, "invalid_field", /a path such as/],
+      ["a parameter that comes twice", setting("path", "/:id/:ID"), 400, "invalid_field", /different names/],
+      ["a method there is not", setting("methods", ["FETCH"]), 400, "invalid_field", /"FETCH", expected methods, of/],
+      ["no methods", setting("methods", []), 400, "invalid_field", /at least one/],
+      ["a host with a port", setting("hosts", "a.com:80"), 400, "invalid_field", /"a.com:80", expected a host/],
+      ["an origin that is none", setting("cors", { origins: "a.com" }), 400, "invalid_field", /kiln\/cors origins 0/],
+      ["cors without origins", setting("cors", {}), 400, "invalid_field", /kiln\/cors origins/],
+      ["cors that is a number", setting("cors", 7), 400, "invalid_field", /true, or an object with origins/],
+      [
+        "credentials for everybody",
+        setting("cors", { origins: "*", credentials: true }),
+        400,
+        "invalid_field",
+        /by name where/,
+      ],
+      ["an invoke type there is not", setting("invoke-type", "async"), 400, "invalid_field", /sync, detached, client/],
       ["an app that is not there", { app_id: "nowhere" }, 404, "app_not_found", /App not found/],
       ["a function that is not there", { fn_id: "nowhere" }, 404, "fn_not_found", /Fn not found/],
     ] as const) {
@@ -168,6 +188,20 @@ for (const { name: database, skip, create } of await databaseKinds()) {
       for (const path of ["/http//a%20b", "/http/a%20b/%C3%A4", "/other//a%20b/%C3%A4", "/http//%FF", "/http/"]) {
         assert.equal((await api.fails(404, "GET", lookup + path)).code, "trigger_not_found");
       }
+    });
+
+    it("says where a trigger with a path is called, and checks settings when they change", async () => {
+      const { app, make } = await target();
+      const one = await make(setting("path", "/users/:id"));
+      const url = `/v2/triggers/${one.id}`;
+      const endpoint = (answer: Answer) => Reflect.get(answer["annotations"] as object, ENDPOINT);
+
+      assert.equal(endpoint(one), `http://localhost/t/${app.name}/users/:id`);
+      const { message } = await api.fails(400, "PUT", url, setting("methods", "FETCH"));
+      assert.match(message, /^Invalid field: annotations kiln\/methods 0 is "FETCH", expected methods/);
+      const cors = { origins: ["https://shop.example"], credentials: true };
+      const changed = await api.get("PUT", url, { annotations: { "kiln/path": null, "kiln/cors": cors } });
+      assert.deepEqual(changed["annotations"], { "kiln/cors": cors, [ENDPOINT]: `http://localhost/t/${app.name}/t` });
     });
 
     it("deletes with 204, and answers 404 from then on", async () => {

@@ -277,6 +277,7 @@ describe("middleware of the invoke path", () => {
       containerId: "container-1",
       warm: true,
       attempts: 1,
+      fdkVersion: undefined,
       phase: undefined,
       timings,
       finished: 0,

@@ -1,0 +1,8 @@
+/** The trigger that a request came by, as middleware finds it. */
+export interface CalledTrigger {
+  readonly id: string;
+  readonly name: string;
+  readonly source: string;
+  /** What its path's parameters stand for, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+}
