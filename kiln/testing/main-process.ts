@@ -28,6 +28,8 @@ export interface MainProcessOptions {
   /** The name in its certificate. */
   readonly name: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Where the main file and all others are taken from; by default this tree. */
+  readonly tree?: string | undefined;
 }
 
 /** A gateway process of its own for these runners, each `name=host:port`. */
@@ -36,9 +38,10 @@ export function gatewayProcess(
   runners: readonly string[],
   functions: string,
   settings: Readonly<Record<string, string>> = {},
+  tree?: string,
 ): Promise<MainProcess> {
   const env = { FN_PORT: "0", FN_RUNNER_ADDRESSES: runners.join(","), FUNCTIONS: functions, ...settings };
-  return mainProcess("gateway", { authority, name: "kiln-gateway", env });
+  return mainProcess("gateway", { authority, name: "kiln-gateway", env, tree });
 }
 
 /** A runner process of its own, with functions as plain processes. */
@@ -47,13 +50,14 @@ export function runnerProcess(
   name: string,
   port = "0",
   settings: Readonly<Record<string, string>> = {},
+  tree?: string,
 ): Promise<MainProcess> {
   const env = { FN_GRPC_PORT: port, FN_DRIVER: "process", ...settings };
-  return mainProcess("runner", { authority, name, env });
+  return mainProcess("runner", { authority, name, env, tree });
 }
 
 async function mainProcess(role: "gateway" | "runner", options: MainProcessOptions): Promise<MainProcess> {
-  const { authority, name, env } = options;
+  const { authority, name, env, tree } = options;
   const directory = await mkdtemp(join(tmpdir(), `kiln-${role}-`));
   await writePki(directory, name, await issue(authority, { name, role }));
   const { FUNCTIONS = "", ...settings } = env;
@@ -69,6 +73,7 @@ async function mainProcess(role: "gateway" | "runner", options: MainProcessOptio
       ...(role === "gateway" ? { FN_FUNCTIONS_FILE: functionsFile } : { FN_IOFS_PATH: directory, FN_RUNNER_ID: name }),
       ...settings,
     },
+    cwd: tree,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
