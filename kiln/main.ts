@@ -5,6 +5,7 @@ import { nearestName } from "../core/nearest-name.ts";
 import { stopOnSignals } from "../core/stop-requests.ts";
 import { certs, certsUsage } from "./certs.ts";
 import { messageOf } from "./child.ts";
+import { importFrom, importUsage } from "./import/import.ts";
 import { networks, networksUsage } from "./networks/networks.ts";
 import { replay, replayUsage } from "./replay/replay.ts";
 import { logs, logsUsage } from "./runner-commands/logs.ts";
@@ -16,6 +17,7 @@ const USAGES: Readonly<Record<string, string>> = {
   start: startUsage,
   certs: certsUsage,
   replay: replayUsage,
+  import: importUsage,
   networks: networksUsage,
   status: statusUsage,
   logs: logsUsage,
@@ -45,6 +47,7 @@ async function run(): Promise<number> {
   else if (args.includes("--help") || args.includes("-h")) write(usage);
   else if (command === "start") return startHere();
   else if (command === "replay") await replay(args, write);
+  else if (command === "import") return importFrom(args, { directory: userDirectory(), env: process.env, write });
   else if (command === "networks") await networks(args, process.env["DOCKER_HOST"], write);
   else if (command === "status") return status(args, userDirectory(), write);
   else if (command === "logs") await logsHere();

@@ -38,6 +38,11 @@ function describeResource({ noun, path, idName, schemas }: ResourceSchemas, part
     in: "header",
     schema: { type: "string", description: "ETag of the version that is meant" },
   };
+  const ifNoneMatch = {
+    name: "If-None-Match",
+    in: "header",
+    schema: { type: "string", enum: ["*"], description: `Create one of this id instead, from a body as for POST` },
+  };
   const failure = { default: { description: "Any failure", content: json({ $ref: "#/components/schemas/Error" }) } };
   const one = { 200: { description: `The ${noun}; ETag names this version`, content: json(entity) }, ...failure };
   const tags = [`${noun}s`];
@@ -56,7 +61,7 @@ function describeResource({ noun, path, idName, schemas }: ResourceSchemas, part
     put: {
       tags,
       summary: "Change one: what is given is set, maps are merged",
-      parameters: [idParameter, ifMatch],
+      parameters: [idParameter, ifMatch, ifNoneMatch],
       requestBody: changed,
       responses: one,
     },

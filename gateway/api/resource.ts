@@ -2,6 +2,7 @@ import type { Context, Hono } from "hono";
 import type { z } from "zod";
 
 import { CallError } from "../../core/call-error.ts";
+import { ENTITY_ID } from "../functions/fields.ts";
 import type { GatewayEnv } from "../overrider.ts";
 import { JSON_TYPE, only } from "../routes.ts";
 import type { Collection, New, Stored } from "../store/store.ts";
@@ -84,6 +85,9 @@ export function serveResource<T extends Entity, Filter, Create, Update>(
   api.on(["PUT", "PATCH"], onePath, async (c) => {
     const raw = await readBody(c.req.raw, limits);
     if (raw["id"] !== undefined && raw["id"] !== idOf(c)) throw new CallError("id_mismatch");
+    if (c.req.method === "PUT" && c.req.header("if-none-match") === "*") {
+      return answer(c, await createdAs(idOf(c), resource, raw));
+    }
     const request = { change: valid(schemas.update, raw), raw, strict: c.req.method === "PATCH" };
     const next = await collection.update(idOf(c), (current) => {
       checkIfMatch(c, current);
@@ -96,6 +100,24 @@ export function serveResource<T extends Entity, Filter, Create, Update>(
     return c.body(null, 204);
   });
   only(api, onePath, "GET, HEAD, PUT, PATCH, DELETE");
+}
+
+/**
+ * Creates what has its id already, on another server. Fn's POST refuses ids and its PUT creates nothing, so that none of
+ * its clients comes here: HTTP's own condition that there be nothing yet asks for it.
+ */
+async function createdAs<T extends Entity, Filter, Create, Update>(
+  id: string,
+  { schemas, collection, made }: Resource<T, Filter, Create, Update>,
+  raw: Body,
+): Promise<T> {
+  if (!ENTITY_ID.test(id)) {
+    throw new CallError("invalid_field", "Invalid field: id, expected 1 to 128 letters, digits, _, . or -");
+  }
+  if ((await collection.get(id)) !== undefined) {
+    throw new CallError("precondition_failed", "There is one of this id: If-None-Match asks for none");
+  }
+  return collection.insert({ ...(await made(valid(schemas.create, raw), raw)), id });
 }
 
 async function listed<T extends Entity, Filter, Create, Update>(
