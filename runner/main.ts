@@ -128,7 +128,8 @@ async function serve<Options>(
     exitCode: () => exitCodeOf(runner.report()),
     async [Symbol.asyncDispose]() {
       // Its gateways hear of the calls' ends before their connections go.
-      await runner[Symbol.asyncDispose]();
+      await Promise.allSettled([runner[Symbol.asyncDispose]()]);
+      // This tells of the runner's failure as well.
       await all.disposeAsync();
     },
   };

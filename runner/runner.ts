@@ -184,6 +184,11 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   }
 
   async function drain(): Promise<void> {
+    // One that fails must not keep the others.
+    await using owned = new AsyncDisposableStack();
+    owned.defer(() => logs.end());
+    owned.use(driver);
+    owned.use(directories);
     for (const observer of observers) observer.draining();
     slots.close();
     report = await drainCalls({
@@ -197,9 +202,6 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       clock,
       log,
     });
-    await directories[Symbol.asyncDispose]();
-    await driver[Symbol.asyncDispose]();
-    logs.end();
   }
 
   function countCalls(): { queued: number; running: number } {

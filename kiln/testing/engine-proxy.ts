@@ -12,6 +12,8 @@ export interface EngineProxy extends AsyncDisposable {
   readonly requests: readonly string[];
   /** From now on, such requests reach the daemon and their answers do not come back. */
   loseAnswers(request: RegExp): void;
+  /** From now on, such requests do not reach the daemon. */
+  refuse(request: RegExp | undefined): void;
   /** Breaks the connections on which such requests were made. */
   cut(request: RegExp): void;
 }
@@ -23,6 +25,7 @@ export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
   const requests: string[] = [];
   const open = new Map<Socket, string>();
   let lost: RegExp | undefined;
+  let refused: RegExp | undefined;
 
   const server = createServer((client) => {
     const daemon = connect(dockerHost.replace(/^unix:\/\//, ""));
@@ -36,6 +39,7 @@ export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
       const request = first.toString().split("\r\n")[0] ?? "";
       requests.push(request);
       open.set(client, request);
+      if (refused?.test(request) === true) return end();
       daemon.write(first);
       client.pipe(daemon);
       if (lost?.test(request) === true) daemon.once("data", end);
@@ -49,6 +53,7 @@ export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
     host: `unix://${path}`,
     requests,
     loseAnswers: (request) => void (lost = request),
+    refuse: (request) => void (refused = request),
     cut(request) {
       for (const [client, made] of open) if (request.test(made)) client.destroy();
     },

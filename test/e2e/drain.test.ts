@@ -12,6 +12,7 @@ import { createAuthority, issue } from "../../kiln/pki.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
 import { collectedCall } from "../../kiln/testing/collected-call.ts";
 import { dockerOrSkip } from "../../kiln/testing/docker.ts";
+import { engineProxy } from "../../kiln/testing/engine-proxy.ts";
 import { eventually } from "../../kiln/testing/eventually.ts";
 import { runnerProcess, type MainProcess } from "../../kiln/testing/main-process.ts";
 
@@ -134,6 +135,24 @@ describe("a runner process with Docker that is told to end", { skip, timeout: 12
 
     await starting;
     assert.deepEqual(await containers(), []);
+    assert.deepEqual(await leftInDirectory(one.process), []);
+  });
+
+  it("exits, with 1, though Docker does not let it remove a container", async () => {
+    await using proxy = await engineProxy(host);
+    await using one = await running({
+      FN_DRIVER: "docker",
+      FN_DOCKER_REMOVE_TIMEOUT_MSECS: "300",
+      FN_INSTALLATION_ID: installation,
+      DOCKER_HOST: proxy.host,
+    });
+    const idle = await started(one.runner, sleeping(0));
+    assert.equal((await idle.answer).heard.at(-1), "finish ok");
+    proxy.refuse(/^DELETE /);
+
+    assert.equal(await one.process.stop(), 1);
+
+    assert.match(one.process.output(), /Container could not be removed/);
     assert.deepEqual(await leftInDirectory(one.process), []);
   });
 });

@@ -116,11 +116,12 @@ async function removeUntilGone(
   idOrName: string,
 ): Promise<boolean> {
   const until = clock.now() + removeMs;
+  const setting = removeMs < requestMs ? "FN_DOCKER_REMOVE_TIMEOUT_MSECS" : undefined;
   for (let asked = false; ; asked = true) {
     try {
       const remove = (abortSignal: AbortSignal) =>
         docker.getContainer(idOrName).remove({ force: true, v: true, abortSignal });
-      await engineCall(clock, "remove the container", remove, Math.min(requestMs, removeMs));
+      await engineCall(clock, "remove the container", remove, Math.min(requestMs, removeMs), setting);
       return true;
     } catch (error) {
       const { status } = engineFailure(error instanceof CallError ? error.cause : error);

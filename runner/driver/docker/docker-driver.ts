@@ -65,6 +65,15 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
     return tracked;
   };
 
+  /** What could not be removed before may have been in somebody's use. */
+  const removeAtLast = async (container: HotContainer) => {
+    try {
+      await container[Symbol.asyncDispose]();
+    } catch {
+      await engine.remove(container.id);
+    }
+  };
+
   return {
     name: "docker",
     isolation: "container",
@@ -95,12 +104,10 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
 
     async [Symbol.asyncDispose]() {
       closing.abort(new CallError("shutting_down"));
+      await using _prefork = prefork;
       await Promise.allSettled([...starting, images[Symbol.asyncDispose]()]);
-      try {
-        await Promise.all([...running].map((container) => container[Symbol.asyncDispose]()));
-      } finally {
-        await prefork?.[Symbol.asyncDispose]();
-      }
+      const removals = await Promise.allSettled([...running].map(removeAtLast));
+      for (const removal of removals) if (removal.status === "rejected") throw removal.reason;
     },
   };
 }

@@ -12,12 +12,13 @@ export interface EngineTimeouts {
 
 export const ENGINE_TIMEOUTS: EngineTimeouts = { requestMs: 60_000, removeMs: 30_000 };
 
-/** One request to the Engine, bounded in time. @throws CallError whatever goes wrong */
+/** One request to the Engine, bounded in time. @param setting - where that bound comes from @throws CallError whatever goes wrong */
 export async function engineCall<T>(
   clock: Clock,
   step: EngineStep,
   call: (abortSignal: AbortSignal) => Promise<T>,
   timeoutMs: number = ENGINE_TIMEOUTS.requestMs,
+  setting = "FN_DOCKER_TIMEOUT_MSECS",
 ): Promise<T> {
   const timeout = new AbortController();
   const cancel = clock.after(timeoutMs, () => timeout.abort());
@@ -25,7 +26,7 @@ export async function engineCall<T>(
     return await call(timeout.signal);
   } catch (error) {
     if (!timeout.signal.aborted) throw engineError(error, step);
-    const text = `Docker cannot be reached: it had ${timeoutMs} ms to ${step}, FN_DOCKER_TIMEOUT_MSECS`;
+    const text = `Docker cannot be reached: it had ${timeoutMs} ms to ${step}, ${setting}`;
     throw new CallError("docker_unavailable", text, { cause: error });
   } finally {
     cancel();

@@ -20,6 +20,8 @@ export interface OutageDependencies {
 
 /** What Docker was asked for before it hung, it does once it goes on, whoever has left meanwhile. */
 const SECOND_SWEEP_MS = 5_000;
+/** Between two tries to learn what runs: a daemon that has just begun may answer pings and nothing else. */
+const CENSUS_EVERY_MS = 500;
 /** A runner that stops does not wait for a Docker that is away. */
 const LAST_TRY_MS = 5_000;
 
@@ -45,12 +47,27 @@ export function throughOutages<Options>(driver: Driver<Options>, dependencies: O
   let recovering = Promise.resolve();
 
   const sweep = async () => {
-    const removed = await removeStrays(docker, installation, { clock, log }, (name) => known.has(name));
-    if (removed > 0) log.info("Removed what an outage of Docker left behind", { containers: removed });
+    try {
+      const removed = await removeStrays(docker, installation, { clock, log }, (name) => known.has(name));
+      if (removed > 0) log.info("Removed what an outage of Docker left behind", { containers: removed });
+    } catch (reason) {
+      log.warn("Docker's outage may have left containers behind", { reason });
+    }
   };
   const census = async () => {
     const there = await runningContainers(docker, installation, clock);
     for (const [id, lost] of running) if (!there.has(id)) lost();
+  };
+  /** Tries until it works: until then nobody hears that Docker is back. */
+  const sureCensus = async (stop: AbortSignal) => {
+    while (!stop.aborted) {
+      try {
+        return await census();
+      } catch (reason) {
+        log.warn("Docker answers, but does not say what runs: it is asked again", { reason });
+        await pause(clock, CENSUS_EVERY_MS, stop);
+      }
+    }
   };
   const changed = (now: CallError | undefined) => {
     trouble = now;
@@ -58,18 +75,17 @@ export function throughOutages<Options>(driver: Driver<Options>, dependencies: O
   };
   const recover = async () => {
     const { away } = health;
-    await census();
+    const stop = AbortSignal.any([closing.signal, away]);
+    await sureCensus(stop);
     // It may have gone again meanwhile.
     if (!away.aborted) changed(undefined);
     await sweep();
-    await pause(clock, SECOND_SWEEP_MS, AbortSignal.any([closing.signal, away]));
-    if (!closing.signal.aborted && !away.aborted) await sweep();
+    await pause(clock, SECOND_SWEEP_MS, stop);
+    if (!stop.aborted) await sweep();
   };
   const unobserve = health.observe(() => {
     if (health.trouble !== undefined) return changed(health.trouble);
-    recovering = recovering
-      .then(recover)
-      .catch((reason: unknown) => log.warn("Docker's outage may have left containers behind", { reason }));
+    recovering = recovering.then(recover);
   });
 
   const remove = async (container: HotContainer): Promise<void> => {

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { before, describe, it } from "node:test";
 
 import { systemClock } from "../../../../core/clock.ts";
@@ -9,16 +12,19 @@ import { driverBench } from "../../../../kiln/testing/driver/driver-bench.ts";
 import { engineProxy } from "../../../../kiln/testing/engine-proxy.ts";
 import { optionSources } from "../../../../kiln/testing/option-sources.ts";
 import { taskFor } from "../../../../kiln/testing/task-for.ts";
+import { containerEngine } from "../../../../runner/driver/docker/container-engine.ts";
 import { dockerDriver, type ContainerCreateOptions } from "../../../../runner/driver/docker/docker-driver.ts";
+import { ENGINE_TIMEOUTS } from "../../../../runner/driver/docker/engine-call.ts";
 import { connectEngine, type Docker } from "../../../../runner/driver/docker/engine.ts";
 import { createGuard } from "../../../../runner/driver/docker/guard.ts";
 import type { ContainerPlace, DriverHook } from "../../../../runner/driver/driver.ts";
 
 const { engine, host, skip } = await dockerOrSkip();
 
-const driverOn = (docker: Docker) =>
+const driverOn = (docker: Docker, timeouts = ENGINE_TIMEOUTS) =>
   dockerDriver({
     docker,
+    timeouts,
     installation: { id: `tests-${process.pid}`, runnerId: "failures", bootId: "b1" },
     guard: createGuard(),
     clock: systemClock,
@@ -70,6 +76,20 @@ describe("a docker driver without its daemon", () => {
   }
 });
 
+describe("a Docker that hangs", () => {
+  it("is told of with the setting that bounds the removal", async (t) => {
+    const hanging = createServer().listen(0, "127.0.0.1");
+    t.after(() => hanging.close().closeAllConnections());
+    await once(hanging, "listening");
+    const { port } = hanging.address() as AddressInfo;
+    const docker = connectEngine({ host: `tcp://127.0.0.1:${port}` });
+
+    const removal = containerEngine(docker, systemClock, { ...ENGINE_TIMEOUTS, removeMs: 20 }).remove("kiln-0");
+
+    await assert.rejects(removal, { message: /it had 20 ms to remove the container, FN_DOCKER_REMOVE_TIMEOUT_MSECS$/ });
+  });
+});
+
 describe("a docker driver", { skip, timeout: 120_000 }, () => {
   before(async () => void (await buildExampleImages(engine)));
 
@@ -101,6 +121,20 @@ describe("a docker driver", { skip, timeout: 120_000 }, () => {
     while (await isThere(probe.place)) await new Promise(setImmediate);
     bench.proxy.loseAnswers(/^$/);
     await removal;
+
+    assert.equal(await isThere(probe.place), false);
+  });
+
+  it("removes at its end what could not be removed before", async () => {
+    await using proxy = await engineProxy(host);
+    const timeouts = { ...ENGINE_TIMEOUTS, removeMs: 2_000 };
+    await using bench = await driverBench(driverOn(connectEngine({ host: proxy.host }), timeouts));
+    const probe = await bench.start(taskFor("probe"));
+    proxy.refuse(/^DELETE/);
+    await assert.rejects(async () => await probe[Symbol.asyncDispose](), { code: "docker_unavailable" });
+
+    proxy.refuse(undefined);
+    await bench.driver[Symbol.asyncDispose]();
 
     assert.equal(await isThere(probe.place), false);
   });
