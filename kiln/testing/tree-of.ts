@@ -1,24 +1,28 @@
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 
+import { z } from "zod";
+
 const run = promisify(execFile);
+
+const Manifest = z.object({ dependencies: z.record(z.string(), z.string()) });
 
 /** The files of an older commit in a directory of their own. Disposing it removes them. */
 export interface OldTree extends AsyncDisposable {
   readonly directory: string;
 }
 
-/** The whole name of a commit, or undefined where this checkout does not have it: it may be shallow, or an archive. */
-export async function knownCommit(name: string): Promise<string | undefined> {
-  try {
-    const { stdout } = await run("git", ["rev-parse", "--quiet", "--verify", `${name}^{commit}`]);
-    return stdout.trim();
-  } catch {
-    return undefined;
-  }
+/** Why a commit's files cannot be run here, or false where they can. */
+export async function whyNotTreeOf(commit: string): Promise<string | false> {
+  const found = await run("git", ["show", `${commit}:package.json`]).catch(() => undefined);
+  if (found === undefined) return `this checkout does not have the commit ${commit}: it is shallow, or no clone`;
+  const { dependencies } = Manifest.parse(JSON.parse(found.stdout));
+  const missing = Object.keys(dependencies).filter((name) => !existsSync(join("node_modules", name)));
+  return missing.length > 0 && `the commit ${commit} needs packages that this one does not: ${missing.join(", ")}`;
 }
 
 /** Takes out a commit's files. They use the packages that this tree has installed. */

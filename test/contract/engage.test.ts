@@ -4,6 +4,7 @@ import * as http2 from "node:http2";
 import { after, before, describe, it } from "node:test";
 
 import { create, toBinary } from "@bufbuild/protobuf";
+import { WireType } from "@bufbuild/protobuf/wire";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import {
   connectNodeAdapter,
@@ -19,10 +20,11 @@ import { silentLog } from "../../core/log.ts";
 import type { GatewayFrame, RunnerFrame } from "../../core/session/frames.ts";
 import { engageStream } from "../../gateway/runnerpool/engage-stream.ts";
 import { toRequest } from "../../gateway/runnerpool/wire.ts";
-import { EngageRequestSchema, RunnerService } from "../../gen/kiln/runner/v1/runner_pb.ts";
+import { EngageRequestSchema, GatewayFrameSchema, RunnerService } from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { createAuthority, issue } from "../../kiln/pki.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
 import { EngageRequests } from "../../kiln/testing/engage-requests.ts";
+import { eventually } from "../../kiln/testing/eventually.ts";
 import { processRunner, served, type ServedRunner } from "../../kiln/testing/process-runner.ts";
 import { runnerRoutes } from "../../runner/rpc/service.ts";
 
@@ -45,12 +47,26 @@ const CLIENTS: Readonly<Record<string, (options: Options) => Transport>> = {
   "gRPC-Web": createGrpcWebTransport,
 };
 
+const KEY = "a".repeat(64);
 const HELLO = { type: "hello", gatewayId: "g", version: "0" } as const;
+
+function sleeping(ms: number) {
+  const call = callFor("probe", { headers: [["probe-control", JSON.stringify({ sleepTime: ms })]] });
+  const offer = {
+    call,
+    remainingMs: 30_000,
+    body: Buffer.alloc(0),
+    end: true,
+    responseCredit: 65_536,
+    affinityKey: KEY,
+  };
+  return { type: "offer", call: 1, offer } as const;
+}
 
 function hello(name: string) {
   const call = callFor("hello");
   const body = Buffer.from(JSON.stringify({ name }));
-  const offer = { call, remainingMs: 30_000, body, end: true, responseCredit: 65_536, affinityKey: "a".repeat(64) };
+  const offer = { call, remainingMs: 30_000, body, end: true, responseCredit: 65_536, affinityKey: KEY };
   return { type: "offer", call: 1, offer } as const;
 }
 
@@ -99,6 +115,45 @@ describe("a runner's session", { timeout: 60_000 }, () => {
       assert.ok(failure instanceof ConnectError, String(failure));
       assert.equal(failure.code, Code.InvalidArgument);
       assert.match(failure.rawMessage, /Gateway sent "hello" twice/);
+    });
+
+    it(`tells a client that speaks a newer protocol so: ${name}`, async () => {
+      const options = { httpVersion: "2", baseUrl: `https://${one.address}`, nodeOptions: { ...gatewayPki } } as const;
+      const client = createClient(RunnerService, transport(options));
+      // JSON has no place for what nobody knows: there, a frame is left that says nothing.
+      const newer = create(GatewayFrameSchema, { call: 1 });
+      newer.$unknown = [{ no: 60, wireType: WireType.LengthDelimited, data: Uint8Array.of(0) }];
+      const requests = async function* () {
+        yield toRequest([HELLO]);
+        yield { frames: [newer] };
+      };
+
+      const failure = await (async () => {
+        for await (const _ of client.engage(requests()));
+      })().catch((error: unknown) => error);
+
+      assert.ok(failure instanceof ConnectError, String(failure));
+      assert.match(failure.rawMessage, /a frame this runner does not know: it speaks a newer protocol/);
+    });
+
+    it(`cancels what runs when the client has no more to say: ${name}`, async () => {
+      const options = { httpVersion: "2", baseUrl: `https://${one.address}`, nodeOptions: { ...gatewayPki } } as const;
+      const client = createClient(RunnerService, transport(options));
+      const requests = new EngageRequests();
+      requests.push(HELLO, sleeping(20_000));
+      const seen: string[] = [];
+
+      for await (const { frames } of client.engage(requests)) {
+        for (const { call, frame } of frames) {
+          seen.push(frame.case ?? "?");
+          if (frame.case === "accepted" && seen.includes("pending")) requests.push({ type: "start", call });
+          if (frame.case === "accepted") requests.end();
+        }
+      }
+
+      assert.ok(seen.includes("accepted"), seen.join());
+      assert.ok(!seen.includes("finished"), seen.join());
+      await eventually(() => assert.equal(one.runner.status().active, 0));
     });
   }
 });

@@ -14,6 +14,7 @@ import {
 } from "@connectrpc/connect-node";
 
 import { newCallId } from "../../core/call.ts";
+import { LARGEST_MESSAGE_BYTES } from "../../core/session/frames.ts";
 import { CallType, RunnerService } from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { createAuthority, issue } from "../../kiln/pki.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
@@ -131,6 +132,16 @@ describe("RunnerService", { timeout: 120_000 }, () => {
   after(async () => {
     await one[Symbol.asyncDispose]();
     await rm(functionsDirectory, { recursive: true });
+  });
+
+  it("refuses a message that is small on the wire and too large in memory", async () => {
+    using client = grpcJsClient(one.address, gatewayPki, true);
+    const body = Buffer.alloc(LARGEST_MESSAGE_BYTES + 1);
+
+    const refused: unknown = await client.invoke({ call: newCall(), body }).catch((error: unknown) => error);
+
+    assert.ok(refused instanceof Error && "code" in refused, String(refused));
+    assert.equal(refused.code, Code.ResourceExhausted);
   });
 
   for (const [name, { open, up, down, sessionDown = down }] of Object.entries(CLIENTS)) {

@@ -9,7 +9,7 @@ import { createAuthority } from "../../kiln/pki.ts";
 import { eventually } from "../../kiln/testing/eventually.ts";
 import { gatewayProcess, runnerProcess, type MainProcess } from "../../kiln/testing/main-process.ts";
 import { assertFailure, callProbe, probeFunctions } from "../../kiln/testing/probe-calls.ts";
-import { knownCommit, treeOf } from "../../kiln/testing/tree-of.ts";
+import { treeOf, whyNotTreeOf } from "../../kiln/testing/tree-of.ts";
 
 // The first has the first form of the protocol: a gateway or runner that a user may not have replaced yet.
 const COMMITS = ["e83c4f99b026cce0803e6ab0006cccc2edb35465", "HEAD^"];
@@ -23,15 +23,14 @@ const NEW_SETTINGS = { ...PROBES, many: { concurrency: 4, min_containers: 1, max
 
 const authority = await createAuthority();
 
-for (const name of COMMITS) {
-  const commit = await knownCommit(name);
-  const skip = commit === undefined ? `this checkout does not have the commit ${name}` : false;
+for (const commit of COMMITS) {
+  const skip = await whyNotTreeOf(commit);
 
-  describe(`of this tree and of ${name}`, { skip, timeout: 120_000 }, () => {
+  describe(`of this tree and of ${commit}`, { skip, timeout: 120_000 }, () => {
     const made = new AsyncDisposableStack();
     let old: string;
     before(async () => {
-      old = made.use(await treeOf(commit ?? name)).directory;
+      old = made.use(await treeOf(commit)).directory;
     });
     after(() => made.disposeAsync());
 

@@ -1445,7 +1445,8 @@ export const LogSourceSchema: GenEnum<LogSource> = /*@__PURE__*/
 export const RunnerService: GenService<{
   /**
    * A session: any number of calls at once, each under a number of the gateway's choosing. The
-   * gateway's first frame is `hello`, and so is the runner's.
+   * gateway's first frame is `hello`, and so is the runner's. Ending the requests ends the session: what runs is
+   * cancelled.
    *
    * @generated from rpc kiln.runner.v1.RunnerService.Engage
    */
