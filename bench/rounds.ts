@@ -11,6 +11,21 @@ export interface Measurement extends LoadResult {
 export type Load = Omit<Job, "targets" | "maxCallsEach">;
 
 const MOST_CALLS_EACH = 1_000_000;
+/** What the hottest code takes to be compiled for good, and how long a slow machine may take for it. */
+const COMPILED_AFTER_CALLS = 10_000;
+const COMPILED_AFTER_MS = 15_000;
+
+/** Lets compilers have their say before anything counts. */
+export async function compile(
+  subjects: readonly Subject[],
+  generator: Generator,
+  clients: number,
+  load: Load,
+): Promise<void> {
+  const maxCallsEach = Math.ceil(COMPILED_AFTER_CALLS / clients);
+  const job = { ...load, warmUpMs: 0, measureMs: COMPILED_AFTER_MS, maxCallsEach };
+  for (const subject of subjects) await generator.run({ ...job, targets: subject.targets(clients) }, () => {});
+}
 
 /**
  * Measures each subject once in every round, in turns: what else the machine does then meets them all alike.

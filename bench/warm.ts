@@ -3,7 +3,7 @@ import { BUDGET_HEAD, type Budget, budgetRow, callsPerSecond, pathMicros, ratioO
 import { type KilnSystem, startKiln } from "./kiln-system.ts";
 import type { Generator } from "./load/generator.ts";
 import type { BenchOptions } from "./options.ts";
-import { inTurns, measureOnce, type Measurement } from "./rounds.ts";
+import { compile, inTurns, type Measurement } from "./rounds.ts";
 import { openSubjects } from "./subjects.ts";
 import { shownSpread, type Table } from "./table.ts";
 
@@ -32,8 +32,7 @@ export async function measureWarm(options: BenchOptions, generator: Generator): 
     pairs: ["bare program", "Connect unary"],
   });
   const load = { headers: {}, requestBytes: BODY_BYTES, warmUpMs: seconds * 300, measureMs: seconds * 1_000 };
-  // Compilers have their say before anything counts.
-  for (const subject of subjects.all) await measureOnce(subject, generator, most, load);
+  await compile(subjects.all, generator, most, load);
   const rows: string[][] = [];
   const budgets: (readonly string[])[] = [];
   for (const many of clients) {

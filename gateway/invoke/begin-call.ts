@@ -10,6 +10,7 @@ import { Exchange, type ExchangeParts } from "./exchange.ts";
 import type { Framing } from "./framing.ts";
 import { tooBig } from "./incoming-body.ts";
 import { nodeBindings } from "./node-bindings.ts";
+import { notePreparedHeaders } from "./plain-answer.ts";
 
 /** What a request is for, and how its HTTP is put to it. */
 export interface CallTarget {
@@ -38,6 +39,7 @@ export function beginCall(
       if (parts.stopping.aborted) throw new CallError("shutting_down");
       refuseUnseen(exchange, parts.limits.maxRequestBytes);
       giveBodyToMiddleware(c, exchange);
+      notePreparedHeaders(c);
       await findCall(c, exchange, find);
       await next();
     } catch (reason) {
@@ -48,7 +50,8 @@ export function beginCall(
     parts.metrics.answered({ path: route, method: c.req.method }, c.res.status, exchange.failure, exchange.elapsedMs());
     // The server cuts a connection whose request nobody will read to its end: the client must not reuse it.
     const { incoming } = nodeBindings(c);
-    if (incoming?.complete === false && incoming.httpVersionMajor === 1) c.header("Connection", "close");
+    const unread = incoming?.complete === false && !exchange.body.taken;
+    if (unread && incoming.httpVersionMajor === 1) c.header("Connection", "close");
     // Looking costs as much as routing does, and our own answer has it.
     if (c.res !== exchange.answer && !c.res.headers.has("fn-call-id")) c.header("Fn-Call-Id", exchange.callId);
   });

@@ -34,6 +34,7 @@ export class IncomingBody {
   readonly #holder: () => BodyHolder;
   readonly #options: BodyOptions;
   #whole: Promise<Uint8Array> | undefined;
+  #taken = false;
   #counted = 0;
   #waitedMs = 0;
 
@@ -44,10 +45,15 @@ export class IncomingBody {
 
   /** All of it, however often it is asked for. @throws CallError over the limit, or unreadable */
   whole(): Promise<Uint8Array> {
-    const here =
-      this.#whole === undefined ? whatIsHere(this.#holder(), this.#options.limits.maxBufferedBytes) : undefined;
-    this.#whole ??= here === undefined ? this.#inTime(this.#readWhole()) : Promise.resolve(here);
-    return this.#whole;
+    if (this.#whole !== undefined) return this.#whole;
+    const here = whatIsHere(this.#holder(), this.#options.limits.maxBufferedBytes);
+    this.#taken = here !== undefined;
+    return (this.#whole = here === undefined ? this.#inTime(this.#readWhole()) : Promise.resolve(here));
+  }
+
+  /** All of it was here at once, though the server may not know yet that it was all. */
+  get taken(): boolean {
+    return this.#taken;
   }
 
   /** As it goes to a runner. @throws CallError over the limit, or unreadable */
@@ -190,14 +196,20 @@ export class IncomingBody {
   }
 }
 
-/** A small body that came with its head, as most do: it is taken without waiting, and without a clock for the wait. */
+/**
+ * A small body that came with its head, as most do: it is taken without waiting, and without a clock for the wait. That
+ * it was the last of its request, the HTTP parser says only after all that runs now.
+ */
 function whatIsHere({ raw, declaredBytes, incoming }: BodyHolder, maxBufferedBytes: number): Uint8Array | undefined {
   if (declaredBytes === 0) return EMPTY;
   if (declaredBytes === undefined || declaredBytes > Math.min(OFFER_BODY_BYTES, maxBufferedBytes)) return undefined;
-  if (incoming?.complete !== true || incoming.readableDidRead || raw.bodyUsed) return undefined;
+  if (incoming === undefined || incoming.readableDidRead || raw.bodyUsed) return undefined;
   if (incoming.readableLength !== declaredBytes) return undefined;
   const bytes: unknown = incoming.read();
-  return bytes instanceof Uint8Array ? bytes : undefined;
+  if (!(bytes instanceof Uint8Array)) return undefined;
+  // To its end, or it would count as a request that nobody reads.
+  incoming.resume();
+  return bytes;
 }
 
 /** A body over a limit, in bytes. */

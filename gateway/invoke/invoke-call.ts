@@ -13,6 +13,7 @@ import type { AnswerHeaders } from "./answer-headers.ts";
 import { checkCall } from "./check-call.ts";
 import type { Exchange } from "./exchange.ts";
 import type { InvokeLimits } from "./limits.ts";
+import { isPlain } from "./plain-answer.ts";
 import type { ResponseCollector } from "./response-collector.ts";
 
 export interface InvokeParts {
@@ -104,6 +105,7 @@ async function answer(
     if (length === 0 || NULL_BODY.has(status)) return c.newResponse(null, status as StatusCode, headers);
     // No guess at what it is: a browser that would believe one could be made to run it.
     headers["content-type"] ??= "application/octet-stream";
+    if (isPlain(headers, c)) return new Response(body, { status, headers });
     return c.newResponse(body, status as StatusCode, headers);
   } catch (cause) {
     throw new CallError("function_invalid_response", undefined, { cause });

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, it } from "node:test";
 
+import { systemClock, type Clock } from "../../../core/clock.ts";
 import type { InvokeLimits } from "../../../gateway/invoke/limits.ts";
+import { listen } from "../../../gateway/listen.ts";
 import { errorBody } from "../../../kiln/testing/error-body.ts";
 import { answers, echoes, readBody, runs, someTurns, type Behaviour } from "../../../kiln/testing/fake-runner.ts";
 import { gatewayFor } from "../../../kiln/testing/gateway-for.ts";
@@ -38,6 +42,26 @@ describe("a request body", () => {
       assert.ok(body !== undefined && "whole" in body);
       assert.equal(body.whole.length, size);
     }
+  });
+
+  it("that came with its head is taken without a clock for the wait", { skip: "Deno" in globalThis }, async () => {
+    const waits: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      after: (ms, ...rest) => (waits.push(ms), systemClock.after(ms, ...rest)),
+    };
+    const { app, runner } = gatewayFor(answers(""), { clock, limits: { bodyReadTimeoutMs: 4_321 } });
+    await using listener = await listen(app, { host: "127.0.0.1", port: 0 });
+
+    // As one piece: fetch may send a head alone.
+    const socket = connect(listener.port, "127.0.0.1");
+    socket.write("POST /invoke/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\nworld");
+    await once(socket.resume(), "close");
+
+    const body = runner.offered[0]?.body();
+    assert.ok(body !== undefined && "whole" in body);
+    assert.equal(Buffer.from(body.whole).toString(), "world");
+    assert.ok(!waits.includes(4_321));
   });
 
   it("is offered with its first bytes, at most 64 KiB, and read on as the runner asks", async () => {
