@@ -235,6 +235,8 @@ class Answer implements AnswerHandler {
       `function response body too large: ${bytes} bytes, the limit is ${limit}`,
     );
     this.#options.doomed(this.#failure);
+    // A piece before may have had to wait for room, which nobody makes any more.
+    this.resume();
   }
 }
 

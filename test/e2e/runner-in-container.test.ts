@@ -42,6 +42,7 @@ async function runnerContainer(authority: Authority, host: object, binds: readon
     ExposedPorts: { "9190/tcp": {} },
     Env: [
       "FN_BIND=0.0.0.0",
+      "FN_ALLOW_LOCAL_IMAGES=true",
       `FN_RUNNER_ID=${runnerId}`,
       "FN_IOFS_PATH=/iofs",
       `FN_IOFS_DOCKER_PATH=${sockets}`,

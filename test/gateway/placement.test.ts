@@ -37,7 +37,7 @@ describe("withRunnerGroup", () => {
     assert.equal(response.headers.get("retry-after"), "7");
     const { code, message } = await errorBody(response);
     assert.equal(code, "server_busy");
-    assert.match(message, /in 1000 ms \(no runner that was asked carries group=gpu\)/);
+    assert.match(message, /in 1000 ms \(the pool has no runner with group=gpu\)/);
     assert.equal(runner.offered.length, 0);
   });
 

@@ -140,7 +140,15 @@ export class Search {
   }
 
   #verdict(): CallError {
-    return this.#tally.verdict(this.#plan.timeoutMs, this.#plan.call.call.placement?.labels ?? {});
+    return this.#tally.verdict(this.#plan.timeoutMs, this.#unasked);
+  }
+
+  /** Why no runner was asked. */
+  get #unasked(): string {
+    if (this.#runners === undefined || this.#runners.length > 0) return "calls before it took what came free";
+    const wished = Object.entries(this.#plan.call.call.placement?.labels ?? {});
+    if (wished.length === 0) return "the pool has no runner";
+    return `the pool has no runner with ${wished.map(([name, value]) => `${name}=${value}`).join(" and ")}`;
   }
 }
 

@@ -1,5 +1,5 @@
 import { CallError } from "../../../core/call-error.ts";
-import type { Runner, RunnerLabels } from "../runnerpool.ts";
+import type { Runner } from "../runnerpool.ts";
 
 /** What each runner last said to a call that looks for one. */
 export class Tally {
@@ -17,23 +17,20 @@ export class Tally {
     return fits ? undefined : this.#last.get(runners[0] as Runner);
   }
 
-  /** Why nobody took the call: the runners' own reason where they agree, otherwise that all are busy. */
-  verdict(timeoutMs: number, labels: RunnerLabels): CallError {
+  /**
+   * Why nobody took the call: the runners' own reason where they agree, otherwise that all are busy.
+   * @param unasked - said where no runner was asked at all
+   */
+  verdict(timeoutMs: number, unasked: string): CallError {
     const reasons = [...this.#last.values()];
     const [first] = reasons;
     if (first !== undefined && reasons.every(({ code }) => code === first.code) && first.code !== "server_busy") {
       return first;
     }
-    const what = first?.message ?? noRunner(labels);
+    const what = first?.message ?? unasked;
     return new CallError(
       "server_busy",
       `Timed out - server too busy: no runner took the call in ${timeoutMs} ms (${what})`,
     );
   }
-}
-
-function noRunner(labels: RunnerLabels): string {
-  const wished = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-  if (wished.length === 0) return "no runner was asked";
-  return `no runner that was asked carries ${wished.join(" and ")}`;
 }
