@@ -100,7 +100,6 @@ for (const commit of COMMITS) {
           await (await callProbe({ url }, "slow", { isEmptyBody: true })).text();
           const before = await runs();
           const running = callProbe({ url }, "slow", { sleepTime: 1_000, countDir: counts, isEmptyBody: true });
-
           await eventually(async () => assert.equal(await runs(), before + 1));
 
           const code = await runner.stop();
