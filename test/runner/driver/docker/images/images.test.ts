@@ -182,7 +182,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
   });
 
   it("are not pulled again without such a policy, and the registry's words are kept (Fn's TestDockerPullNoRetry)", async (t) => {
-    const registry = await registryFor(t, { tooManyRequests: 1 });
+    const registry = await registryFor(t, { tooManyRequests: 1_000 });
     await using images = createImages(engine, systemClock, { retries: { ...retries, on: ["5xx"] } });
 
     await assert.rejects(images.prepare(asked(registry.image), forever), {
