@@ -4,6 +4,7 @@ import { isGone } from "../docker-errors.ts";
 import { engineCall } from "../engine-call.ts";
 import type { Docker } from "../engine.ts";
 import { ImageCache, type CachedImage } from "./image-cache.ts";
+import { inspectImage } from "./inspect-image.ts";
 
 export interface ImageCleaningOptions {
   /** What images may take on disk together, bytes. */
@@ -13,7 +14,10 @@ export interface ImageCleaningOptions {
 
 /** Keeps an image on the machine until disposed. */
 export interface ImageCleaner extends AsyncDisposable {
+  /** To be called only for one that is not being removed. */
   hold(image: CachedImage): Disposable;
+  /** Resolves when the removal of an image is over, well or not; undefined for one that is not being removed. */
+  removal(id: string): Promise<unknown> | undefined;
 }
 
 export interface CleanerDependencies {
@@ -29,6 +33,7 @@ const REFUSED_MS = 60_000;
 
 export const NO_CLEANER: ImageCleaner = {
   hold: () => new DisposableStack(),
+  removal: () => undefined,
   [Symbol.asyncDispose]: async () => {},
 };
 
@@ -36,8 +41,17 @@ export const NO_CLEANER: ImageCleaner = {
 export function startImageCleaner(options: ImageCleaningOptions, dependencies: CleanerDependencies): ImageCleaner {
   const { clock, log } = dependencies;
   const stopping = new AbortController();
+  const removals = new Map<string, Promise<boolean>>();
   let wake = (): void => {};
   const cache = new ImageCache({ ...options, changed: () => wake() });
+
+  const removeOne = async (image: CachedImage) => {
+    const removal = remove(image, dependencies);
+    removals.set(image.id, removal);
+    const removed = await removal;
+    removals.delete(image.id);
+    return removed;
+  };
 
   const clean = async () => {
     await learn(cache, dependencies, stopping.signal);
@@ -51,7 +65,7 @@ export function startImageCleaner(options: ImageCleaningOptions, dependencies: C
         continue;
       }
       const image = cache.pop();
-      const removed = image === undefined || (await remove(image, dependencies));
+      const removed = image === undefined || (await removeOne(image));
       if (image !== undefined && !removed) cache.update(image);
       await pause(clock, removed ? PACE_MS : REFUSED_MS, stopping.signal);
     }
@@ -65,6 +79,7 @@ export function startImageCleaner(options: ImageCleaningOptions, dependencies: C
       held.defer(() => cache.release(image));
       return held;
     },
+    removal: (id) => removals.get(id),
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await cleaning;
@@ -85,10 +100,11 @@ async function learn(cache: ImageCache, { docker, clock, log }: CleanerDependenc
   }
 }
 
-/** By its names: Docker does not remove by id what has several. */
+/** By its names, as they are now: Docker does not remove by id what has several, and a name may be another image's by now. */
 async function remove({ id, tags }: CachedImage, { docker, clock, log }: CleanerDependencies): Promise<boolean> {
   try {
-    for (const name of [...tags, id]) {
+    const there = await inspectImage(docker, clock, id, new AbortController().signal);
+    for (const name of [...(there?.RepoTags ?? []), id]) {
       await engineCall(clock, "remove the image", (abortSignal) => docker.getImage(name).remove({ abortSignal })).catch(
         (error: unknown) => {
           if (!isGone(error)) throw error;

@@ -2,6 +2,7 @@ import { CallError } from "../../../../core/call-error.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { silentLog, type Log } from "../../../../core/log.ts";
 import type { Docker } from "../engine.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 import { createImageAccess, type ImageRequest } from "./image-access.ts";
 import { NO_CLEANER, startImageCleaner, type ImageCleaningOptions } from "./image-cleaner.ts";
 import { imageOrigin, type ImageDescription } from "./image-origin.ts";
@@ -73,18 +74,24 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
     return pulled;
   };
 
+  const usable = async (request: ImageRequest, signal: AbortSignal): Promise<ImageDescription> => {
+    const { image } = request;
+    const there = await inspectImage(docker, clock, image, signal);
+    if (there !== undefined && (isFree(there, image) || access.isKnown(request, there))) return there;
+    const late = () => tooLate(image, pullTimeoutMs);
+    return await shared.wait(access.key(request), (stop) => obtain(request, stop), late, signal);
+  };
+
   return {
     async prepare(request, signal) {
-      const { image } = request;
-      const there = await inspectImage(docker, clock, image, signal);
-      const usable = there !== undefined && (isFree(there, image) || access.isKnown(request, there));
-      const late = () => tooLate(image, pullTimeoutMs);
-      const found = usable
-        ? there
-        : await shared.wait(access.key(request), (stop) => obtain(request, stop), late, signal);
+      let found = await usable(request, signal);
+      for (let gone = cleaner.removal(found.Id); gone !== undefined; gone = cleaner.removal(found.Id)) {
+        await unlessAborted(gone, signal);
+        found = await usable(request, signal);
+      }
       const volumes = Object.keys(found.Config?.Volumes ?? {});
       if (volumes.length > 0 && !allowVolumes) {
-        const declared = `'${image}' declares ${volumes.join(", ")}`;
+        const declared = `'${request.image}' declares ${volumes.join(", ")}`;
         throw new CallError("image_has_volume", `image has Volume definition: ${declared}`);
       }
       return cleaner.hold({ id: found.Id, tags: found.RepoTags ?? [], bytes: found.Size ?? 0 });

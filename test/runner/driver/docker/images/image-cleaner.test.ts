@@ -70,4 +70,22 @@ describe("startImageCleaner", { skip, timeout: 60_000 }, () => {
 
     await eventually(async () => assert.deepEqual(await there(names), [true, true, false]));
   });
+
+  it("removes the image and not the one that has its name by now", async (t) => {
+    const [old = "", used = ""] = await threeImages(t);
+    const { Id: oldId } = await engine.getImage(old).inspect();
+    const { Id: usedId } = await engine.getImage(used).inspect();
+    const docker = seeingOnly([old]);
+    const listed = await docker.listImages();
+    docker.listImages = () => Promise.resolve(listed);
+    const [repo = "", tag = ""] = old.split(":");
+    await engine.getImage(used).tag({ repo, tag });
+    const options = { maxBytes: 768 * KIB, exemptTags: [] };
+    await using cleaner = startImageCleaner(options, { docker, clock: systemClock, log: silentLog });
+
+    using _held = cleaner.hold({ id: usedId, tags: [used], bytes: 512 * KIB });
+
+    await eventually(async () => assert.deepEqual(await there([oldId]), [false]));
+    assert.deepEqual(await there([old, used]), [true, true]);
+  });
 });

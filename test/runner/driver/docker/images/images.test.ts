@@ -213,4 +213,34 @@ describe("images", { skip, timeout: 60_000 }, () => {
     });
     await lenient.prepare(asked(registry.image), forever);
   });
+
+  it("are pulled anew by whoever asks while they are being removed", async (t) => {
+    const registry = await registryFor(t);
+    const removing = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const docker = Object.create(engine) as typeof engine;
+    docker.listImages = () => Promise.resolve([]);
+    docker.getImage = (name) => {
+      const image = engine.getImage(name);
+      const remove: typeof image.remove = image.remove.bind(image);
+      return Object.assign(image, {
+        async remove() {
+          removing.resolve();
+          await goOn.promise;
+          return await remove();
+        },
+      });
+    };
+    await using images = createImages(docker, systemClock, { cleaning: { maxBytes: 0, exemptTags: [] } });
+    (await images.prepare(asked(registry.image), forever))[Symbol.dispose]();
+    await removing.promise;
+
+    const again = images.prepare(asked(registry.image), forever);
+    await sleep(100);
+    goOn.resolve();
+
+    using _held = await again;
+    await sleep(100);
+    assert.equal(await isThere(registry.image), true);
+  });
 });
