@@ -48,6 +48,10 @@ async function create(docker: Docker, options: Options, write: Write): Promise<v
 }
 
 async function isolateAll(all: readonly FunctionNetwork[], write: Write): Promise<void> {
+  const other = all.find(({ driver }) => driver !== "bridge");
+  if (other !== undefined) {
+    throw new Error(`Cannot isolate ${other.name}: it is a network of driver ${other.driver}, expected bridge`);
+  }
   for (const network of all) {
     try {
       await isolate(network);
@@ -71,7 +75,7 @@ async function existing(docker: Docker, names: readonly string[]): Promise<reado
 }
 
 async function remove(docker: Docker, prefix: string, write: Write): Promise<void> {
-  for (const network of await removeFunctionNetworks(docker, prefix)) {
+  for await (const network of removeFunctionNetworks(docker, prefix)) {
     await endIsolation(network);
     write(`${network.name} removed\n`);
   }

@@ -33,6 +33,7 @@ async function inspect(name: string) {
 }
 
 describe("kiln networks", { skip, timeout: 120_000 }, () => {
+  before(async () => void (await buildExampleImages(engine, ["probe"])));
   after(() => kiln("remove", "--prefix", prefix));
 
   it("makes networks with subnets that nobody has, whose containers do not reach each other", async () => {
@@ -63,6 +64,33 @@ describe("kiln networks", { skip, timeout: 120_000 }, () => {
 
     assert.equal(written, [1, 2, 3].map((n) => `${prefix}${n} removed\n`).join(""));
     assert.equal((await inspect(`${prefix}9`)).id, foreign.id);
+  });
+
+  it("tells of what it removed before it met one in use", async (t) => {
+    const several = `${prefix.slice(0, 7)}u-`;
+    let written = "";
+    t.after(() => kiln("remove", "--prefix", several));
+    await kiln("create", "--count", "2", "--prefix", several, "--size", "29");
+    const user = await engine.createContainer({
+      Image: "kiln-example-probe:latest",
+      HostConfig: { NetworkMode: `${several}2` },
+    });
+    await user.start();
+    try {
+      const removal = networks(["remove", "--prefix", several], host, (text) => (written += text));
+
+      await assert.rejects(removal, /active endpoints/);
+      assert.equal(written, `${several}1 removed\n`);
+    } finally {
+      await user.remove({ force: true });
+    }
+  });
+
+  it("says that it cannot isolate what is no bridge", async () => {
+    await assert.rejects(
+      kiln("isolate", "host"),
+      /Cannot isolate host: it is a network of driver host, expected bridge/,
+    );
   });
 
   it("says what is wrong with its arguments", async () => {

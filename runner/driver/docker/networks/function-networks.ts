@@ -18,7 +18,8 @@ export interface NetworksOptions {
 export interface FunctionNetwork {
   readonly name: string;
   readonly subnet: string;
-  /** The host's network interface. */
+  readonly driver: string;
+  /** The host's network interface, where the driver is `bridge`. */
   readonly bridge: string;
   readonly ipv6: boolean;
   /** `foreign`: it was there and is not ours, so it stays as it is. */
@@ -57,24 +58,23 @@ export async function functionNetwork(docker: Docker, name: string): Promise<Fun
   return {
     name,
     subnet: subnetsOf(found).join(" "),
+    driver: found.Driver,
     bridge: found.Options?.["com.docker.network.bridge.name"] ?? `br-${found.Id.slice(0, 12)}`,
     ipv6: found.EnableIPv6 ?? false,
     state: found.Labels?.[LABEL] === undefined ? "foreign" : "kept",
   };
 }
 
-/** Removes the networks that were made with this prefix. @throws Error of the Engine for one that is in use */
-export async function removeFunctionNetworks(docker: Docker, prefix: string): Promise<readonly FunctionNetwork[]> {
+/** Removes the networks that were made with this prefix, and tells of each. @throws Error of the Engine for one that is in use */
+export async function* removeFunctionNetworks(docker: Docker, prefix: string): AsyncGenerator<FunctionNetwork> {
   const filters = { label: [`${LABEL}=${prefix}`] };
   const names = (await docker.listNetworks({ filters })).map(({ Name }) => Name);
-  const removed: FunctionNetwork[] = [];
   for (const name of names.toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }))) {
     const network = await functionNetwork(docker, name);
     if (network === undefined) continue;
     await docker.getNetwork(name).remove();
-    removed.push(network);
+    yield network;
   }
-  return removed;
 }
 
 function networkOptions(name: string, subnet: Subnet, prefix: string, icc: boolean) {
