@@ -19,9 +19,9 @@ async function bench(...args: readonly string[]): Promise<readonly (readonly str
 const SPREAD = /^\d+(\.\d+)? \(\d+(\.\d+)?\.\.\d+(\.\d+)?\)$/;
 
 // How fast it is, is for nobody to assert on a machine that others use; that it still measures, is.
-describe("npm run bench", { timeout: 120_000 }, () => {
+describe("npm run bench", { timeout: 400_000 }, () => {
   it("measures warm calls with both of their bounds", async () => {
-    const rows = await bench("--only", "warm", "--rounds", "2", "--clients", "1,2", "--seconds", "0.2");
+    const rows = await bench("--only", "warm", "--rounds", "1", "--clients", "1,2", "--seconds", "0.2");
 
     const [head = [], , ...others] = rows;
     assert.deepEqual(head.slice(0, 4), ["clients", "what", "gateway µs", "runner µs"]);
