@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono, type Context } from "hono";
 
 import { CallError } from "../core/call-error.ts";
 import { systemClock, type Clock } from "../core/clock.ts";
@@ -18,6 +18,7 @@ import type { GatewayEnv, Overrider } from "./overrider.ts";
 import { healthPages, identityPages, only, refuseMethod } from "./routes.ts";
 import type { Placer, RunnerPool } from "./runnerpool/runnerpool.ts";
 import { findTrigger } from "./triggers/find-trigger.ts";
+import { hostPaths } from "./triggers/host-paths.ts";
 import { METHODS } from "./triggers/methods.ts";
 import { triggerCors } from "./triggers/trigger-cors.ts";
 
@@ -27,6 +28,10 @@ export interface GatewayOptions {
   readonly triggers?: TriggerLookup | undefined;
   readonly placer: Placer;
   readonly pool: RunnerPool;
+  /** Hosts that are an app's own, in lower case: every path there is one of the app's triggers. */
+  readonly hosts?: ReadonlyMap<string, string>;
+  /** The URL that the client asked for, where a proxy stands before the gateway. */
+  readonly urlOf?: (c: Context<GatewayEnv>) => string;
   /** Any Hono middleware, in the order it is to run for every call. */
   readonly overriders?: readonly Overrider[];
   readonly limits?: Partial<InvokeLimits>;
@@ -44,16 +49,17 @@ export type { Readiness };
 
 const INVOKE = "/invoke/:fnId";
 const TRIGGERS = "/t/:app/*";
+const NO_HOSTS: ReadonlyMap<string, string> = new Map();
 
 /** The gateway as a Hono app: serve it with `listen()`, or drive it with `app.request()`. */
 export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
-  const { functions, triggers, placer, pool, overriders = [], version = "unknown" } = options;
+  const { functions, triggers, hosts = NO_HOSTS, placer, pool, overriders = [], version = "unknown" } = options;
   const { clock = systemClock, log = silentLog, metrics = createMetrics() } = options.instruments ?? {};
   const { ready = () => ({ ready: true, detail: "no check" }) } = options;
-  const { stopping = new AbortController().signal } = options;
+  const { stopping = new AbortController().signal, urlOf = (c) => c.req.url } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
 
-  const app = new Hono<GatewayEnv>();
+  const app = new Hono<GatewayEnv>(hosts.size === 0 ? {} : { getPath: hostPaths(hosts) });
   const answerError = answerErrors(log, limits.retryAfterSeconds);
   app.onError(answerError);
   app.notFound((c) => {
@@ -68,13 +74,13 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   stopping.addEventListener("abort", () => {
     for (const exchange of open) exchange.fail(new CallError("shutting_down"));
   });
-  const parts = { limits, clock, log, metrics: callMetrics(metrics), open, stopping };
+  const parts = { limits, clock, log, metrics: callMetrics(metrics), open, stopping, urlOf };
   const invoke = invokeCall({ placer, pool, limits, clock });
   app.use(INVOKE, beginCall("/invoke/:fn_id", findFunction(functions), answerError, parts), ...overriders);
   app.post(INVOKE, invoke);
   only(app, INVOKE, "POST");
   if (triggers !== undefined) {
-    const find = findTrigger(triggers, functions, log);
+    const find = findTrigger({ triggers, functions, urlOf, log });
     app.use(TRIGGERS, beginCall("/t/:app_name/*source", find, answerError, parts), triggerCors, ...overriders);
     app.on([...METHODS], TRIGGERS, invoke);
     app.all(TRIGGERS, refuseMethod(METHODS.join(", ")));

@@ -12,7 +12,8 @@ import type { ConnectionLimits } from "./protocols.ts";
 import { watchServerCertificate, type WatchedCertificate } from "./server-certificate.ts";
 import type { GATEWAY_SETTINGS } from "./settings.ts";
 import type { Store } from "./store/store.ts";
-import { trustedProxies } from "./trusted-proxies.ts";
+import { triggerHosts } from "./triggers/host-paths.ts";
+import { forwardedUrl, trustedProxies } from "./trusted-proxies.ts";
 
 export interface Served extends AsyncDisposable {
   readonly public: Listener;
@@ -69,6 +70,8 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
   const stopping = new AbortController();
   const gateway = createGateway({
     ...parts.gateway,
+    hosts: triggerHosts(settings.FN_TRIGGER_HOSTS),
+    ...(settings.FN_TRUSTED_PROXIES.length === 0 ? {} : { urlOf: (c) => forwardedUrl(proxies, c) }),
     ...(shared ? { otherwise: admin } : {}),
     stopping: stopping.signal,
     version: VERSION,

@@ -72,6 +72,10 @@ export const GATEWAY_SETTINGS = {
     "",
     "Where clients reach functions, for the annotations that say so; by default as the API is reached",
   ),
+  FN_TRIGGER_HOSTS: words(
+    [],
+    "Hosts that are an app's own, host=app: every path there is one of the app's triggers, without /t/app before it",
+  ),
   FN_TRUSTED_PROXIES: words([], "Addresses and ranges such as 10.0.0.0/8 of proxies whose X-Forwarded-* is believed"),
   FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
   FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),

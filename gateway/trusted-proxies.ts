@@ -40,6 +40,12 @@ export function trustedProxies(addresses: readonly string[]): TrustedProxies {
   };
 }
 
+/** The URL that the client asked for. */
+export function forwardedUrl(proxies: TrustedProxies, c: Context<GatewayEnv>): string {
+  const { url } = c.req;
+  return proxies.origin(c) + url.slice(new URL(url).origin.length);
+}
+
 function add(listed: BlockList, address: string): void {
   const [ip = "", prefix, ...more] = address.split("/");
   const family = isIP(ip);

@@ -40,7 +40,7 @@ export function beginCall(
       refuseUnseen(exchange, parts.limits.maxRequestBytes);
       giveBodyToMiddleware(c, exchange);
       notePreparedHeaders(c);
-      await findCall(c, exchange, find);
+      await findCall(c, exchange, find, parts.urlOf(c));
       await next();
     } catch (reason) {
       // Hono hands what middleware throws to its error handler, but only if it is an Error.
@@ -65,12 +65,12 @@ function refuseUnseen(exchange: Exchange, maxRequestBytes: number): void {
   }
 }
 
-async function findCall(c: Context<GatewayEnv>, exchange: Exchange, find: FindTarget): Promise<void> {
+async function findCall(c: Context<GatewayEnv>, exchange: Exchange, find: FindTarget, url: string): Promise<void> {
   try {
     const { found, framing } = await find(c, exchange.signal);
-    const { method, url } = c.req;
     exchange.framing = framing;
-    exchange.built = buildCall(exchange.callId, found, { method, url, headers: exchange.headers }, framing);
+    const request = { method: c.req.method, url, headers: exchange.headers };
+    exchange.built = buildCall(exchange.callId, found, request, framing);
     c.set("call", exchange.built);
   } catch (reason) {
     // Told after the middleware: who may not call does not learn what exists, and CORS applies to this answer too.

@@ -28,6 +28,8 @@ export interface ExchangeParts {
   readonly open: Set<Exchange>;
   /** Aborted once the gateway wants them to end. */
   readonly stopping: AbortSignal;
+  /** The URL that the client asked for. */
+  readonly urlOf: (c: Context<GatewayEnv>) => string;
 }
 
 /** One request to run a function, from its id to its end, which comes once. */

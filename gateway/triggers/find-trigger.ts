@@ -9,8 +9,16 @@ import type { Trigger } from "../store/store.ts";
 import { triggerFraming } from "./trigger-framing.ts";
 import { MethodRefused, type RouteMatch, TriggerRoutes } from "./trigger-routes.ts";
 
+interface FindTriggerParts {
+  readonly triggers: TriggerLookup;
+  readonly functions: FunctionLookup;
+  /** The URL that the client asked for. */
+  readonly urlOf: (c: Context<GatewayEnv>) => string;
+  readonly log: Log;
+}
+
 /** Finds the trigger that a request below `/t/:app` is for, with its function. */
-export function findTrigger(triggers: TriggerLookup, functions: FunctionLookup, log: Log): FindTarget {
+export function findTrigger({ triggers, functions, urlOf, log }: FindTriggerParts): FindTarget {
   const kept = new WeakMap<readonly Trigger[], TriggerRoutes>();
   const routesOf = (all: readonly Trigger[]): TriggerRoutes => {
     const routes = kept.get(all) ?? new TriggerRoutes(all, log);
@@ -20,7 +28,7 @@ export function findTrigger(triggers: TriggerLookup, functions: FunctionLookup, 
   return async (c, signal) => {
     const app = await triggers.appByName(c.req.param("app") ?? "", signal);
     if (app === undefined) throw new CallError("app_not_found");
-    const match = matchOf(c, routesOf(await triggers.triggersOf(app.id, signal)));
+    const match = matchOf(c, urlOf(c), routesOf(await triggers.triggersOf(app.id, signal)));
     const { trigger, settings, params } = match;
     const { id, name, source } = trigger;
     c.set("trigger", { id, name, source, params });
@@ -31,8 +39,8 @@ export function findTrigger(triggers: TriggerLookup, functions: FunctionLookup, 
   };
 }
 
-function matchOf(c: Context<GatewayEnv>, routes: TriggerRoutes): RouteMatch {
-  const { method, path: whole, url } = c.req;
+function matchOf(c: Context<GatewayEnv>, url: string, routes: TriggerRoutes): RouteMatch {
+  const { method, path: whole } = c.req;
   const path = `/${whole.split("/").slice(3).join("/")}`;
   const host = new URL(url).hostname;
   // A browser that asks for another site's leave asks for the request that would follow.

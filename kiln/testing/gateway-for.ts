@@ -19,6 +19,7 @@ export interface GatewayForOptions {
   /** In the place of `found`. */
   readonly functions?: FunctionLookup;
   readonly triggers?: TriggerLookup;
+  readonly hosts?: ReadonlyMap<string, string>;
   readonly placer?: Placer;
   readonly clock?: Clock;
   readonly ready?: () => Readiness;

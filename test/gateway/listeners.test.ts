@@ -8,9 +8,10 @@ import { createMetrics } from "../../core/metrics.ts";
 import { storeFunctions } from "../../gateway/functions/store-functions.ts";
 import { serveGateway } from "../../gateway/listeners.ts";
 import { GATEWAY_SETTINGS } from "../../gateway/settings.ts";
+import { storeTriggers } from "../../gateway/triggers/store-triggers.ts";
 import { FakePlacer, FakePool } from "../../kiln/testing/fake-pool.ts";
 import { answers, FakeRunner } from "../../kiln/testing/fake-runner.ts";
-import { newApp, newFn, sqliteFile } from "../../kiln/testing/store-for-tests.ts";
+import { newApp, newFn, newTrigger, sqliteFile } from "../../kiln/testing/store-for-tests.ts";
 
 /** A gateway on a database with the function `f`, as these variables of the environment make it. */
 async function served(env: Record<string, string>) {
@@ -19,16 +20,19 @@ async function served(env: Record<string, string>) {
   made.use(store);
   const functions = made.use(storeFunctions(store, { maxEntries: 10 }));
   const app = await store.apps.insert(newApp("a"));
-  await store.fns.insert(newFn(app.id, "f", { id: "f" }));
+  const fn = await store.fns.insert(newFn(app.id, "f", { id: "f" }));
+  await store.triggers.insert(newTrigger(fn, "t", { annotations: { "kiln/hosts": "fn.example.com" } }));
+  const triggers = made.use(storeTriggers(store, { maxEntries: 10 }));
   const lines: string[] = [];
   const log = createLog({ write: (line) => void lines.push(line) });
   const metrics = createMetrics();
   const settings = readSettings(GATEWAY_SETTINGS, { FN_PORT: "0", FN_DRAIN_MSECS: "100", ...env });
-  const pool = new FakePool(new FakeRunner("runner:1", answers("ok")));
+  const runner = new FakeRunner("runner:1", answers("ok"));
+  const pool = new FakePool(runner);
   const instruments = { clock: systemClock, log, metrics };
   try {
     const both = await serveGateway(settings, {
-      gateway: { functions, placer: new FakePlacer(), pool, instruments },
+      gateway: { functions, triggers, placer: new FakePlacer(), pool, instruments },
       store,
       metrics,
       log,
@@ -41,7 +45,7 @@ async function served(env: Record<string, string>) {
       const { annotations } = (await response.json()) as { annotations: Record<string, string> };
       return annotations["fnproject.io/fn/invokeEndpoint"];
     };
-    return { both, lines, status, endpoint, [Symbol.asyncDispose]: () => made.disposeAsync() };
+    return { both, runner, lines, status, endpoint, [Symbol.asyncDispose]: () => made.disposeAsync() };
   } catch (error) {
     await made.disposeAsync();
     throw error;
@@ -51,6 +55,29 @@ async function served(env: Record<string, string>) {
 const POST = { method: "POST", body: "{}" };
 
 describe("serveGateway", () => {
+  it("takes a trigger's host and the URL for what a listed proxy says, and nobody else", async () => {
+    const headers = { "x-forwarded-host": "fn.example.com", "x-forwarded-proto": "https" };
+    await using behind = await served({ FN_TRUSTED_PROXIES: "127.0.0.1" });
+    await using open = await served({});
+
+    assert.equal(await behind.status(behind.both.public.address, "/t/a/t?x=1", { headers }), 200);
+    assert.equal(behind.runner.offered[0]?.call.url, "https://fn.example.com/t/a/t?x=1");
+    assert.equal(await open.status(open.both.public.address, "/t/a/t?x=1", { headers }), 404);
+  });
+
+  it("gives an app hosts of its own, and refuses what is no host", async () => {
+    await using gateway = await served({ FN_TRIGGER_HOSTS: "127.0.0.1=a" });
+
+    // It is the app's, so that its trigger for another host is not here, and nothing else is.
+    for (const path of ["/t", "/livez", "/invoke/f"]) {
+      assert.equal(await gateway.status(gateway.both.public.address, path), 404);
+    }
+    await assert.rejects(
+      served({ FN_TRIGGER_HOSTS: "a.com" }),
+      /FN_TRIGGER_HOSTS has "a.com", expected a host and its/,
+    );
+  });
+
   it("serves administration beside the calls where only this machine reaches both", async () => {
     await using gateway = await served({});
     const { address } = gateway.both.public;

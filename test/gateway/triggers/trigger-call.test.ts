@@ -306,6 +306,21 @@ describe("ANY /t/:app/*", () => {
     assert.deepEqual(seen, [{ id: "id of /hook", name: "/hook", source: "/hook", params: {} }, undefined]);
   });
 
+  it("serves an app's triggers, and nothing else, on a host that is the app's own", async () => {
+    const hosts = new Map([["shop.example", "app"]]);
+    const { call, offered } = triggered(answers("hello"), { hosts });
+
+    assert.equal((await call("http://Shop.example:8080/orders/new%20thing?x=1")).status, 200);
+    assert.equal((await call("http://shop.example/")).status, 200);
+    assert.equal(offered().call.url, "http://shop.example:8080/orders/new%20thing?x=1");
+    for (const path of ["/invoke/hello", "/t/app/hook", "/livez", "/v2/apps"]) {
+      const response = await call(`http://shop.example${path}`);
+      assert.equal((await errorBody(response)).code, "trigger_not_found", path);
+    }
+    assert.equal((await call("http://other.example/livez")).status, 200);
+    assert.equal((await call("http://other.example/hook")).status, 404);
+  });
+
   it("lets a function speak of CORS where the gateway does not", async () => {
     const { call } = triggered(answersWith([["Fn-Http-H-Access-Control-Allow-Origin", "https://shop.example"]]));
 
