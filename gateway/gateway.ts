@@ -17,6 +17,7 @@ import { DEFAULT_LIMITS, type InvokeLimits } from "./invoke/limits.ts";
 import type { GatewayEnv, Overrider } from "./overrider.ts";
 import { healthPages, identityPages, only, refuseMethod } from "./routes.ts";
 import type { Placer, RunnerPool } from "./runnerpool/runnerpool.ts";
+import { findScheduled, ownRequestsOnly, SCHEDULES } from "./schedules/scheduled-calls.ts";
 import { findTrigger } from "./triggers/find-trigger.ts";
 import { hostPaths } from "./triggers/host-paths.ts";
 import { METHODS } from "./triggers/methods.ts";
@@ -79,6 +80,13 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   app.use(INVOKE, beginCall("/invoke/:fn_id", findFunction(functions), answerError, parts), ...overriders);
   app.post(INVOKE, invoke);
   only(app, INVOKE, "POST");
+  app.use(
+    SCHEDULES,
+    ownRequestsOnly,
+    beginCall("schedule", findScheduled(functions), answerError, parts),
+    ...overriders,
+  );
+  app.post(SCHEDULES, invoke);
   if (triggers !== undefined) {
     const find = findTrigger({ triggers, functions, urlOf, log });
     app.use(TRIGGERS, beginCall("/t/:app_name/*source", find, answerError, parts), triggerCors, ...overriders);

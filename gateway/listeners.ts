@@ -9,9 +9,11 @@ import { createAdmin } from "./admin.ts";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
 import { listen, type Listener } from "./listen.ts";
 import type { ConnectionLimits } from "./protocols.ts";
+import { runScheduled } from "./schedules/scheduled-calls.ts";
+import { startScheduler } from "./schedules/scheduler.ts";
 import { watchServerCertificate, type WatchedCertificate } from "./server-certificate.ts";
 import type { GATEWAY_SETTINGS } from "./settings.ts";
-import type { Store } from "./store/store.ts";
+import type { DueTrigger, Store } from "./store/store.ts";
 import { triggerHosts } from "./triggers/host-paths.ts";
 import { forwardedUrl, trustedProxies } from "./trusted-proxies.ts";
 
@@ -105,6 +107,10 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
     }),
   );
   publicPort = listener.port;
+  if (store !== undefined) {
+    const run = (trigger: DueTrigger) => runScheduled(gateway, trigger);
+    bound.use(startScheduler({ schedules: store.schedules, run, clock: systemClock, log }));
+  }
   const owned = bound.move();
   return { public: listener, admin: adminListener, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

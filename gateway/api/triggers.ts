@@ -1,10 +1,13 @@
+import { isDeepStrictEqual } from "node:util";
+
 import type { Context } from "hono";
 import { z } from "zod";
 
 import { CallError } from "../../core/call-error.ts";
-import { TRIGGER_ENDPOINT } from "../functions/computed-annotations.ts";
+import { NEXT_RUN, TRIGGER_ENDPOINT } from "../functions/computed-annotations.ts";
 import { atMostBytes, entityName } from "../functions/fields.ts";
 import type { GatewayEnv } from "../overrider.ts";
+import { nextRun, scheduleSettings } from "../schedules/schedule-settings.ts";
 import type { Store, StoredTrigger, TriggerFilter } from "../store/store.ts";
 import { checkTriggerSettings, readTriggerSettings } from "../triggers/trigger-settings.ts";
 import { annotations, annotationsChange, stamps } from "./common-schemas.ts";
@@ -15,7 +18,7 @@ import { shownStamps, unlessEmpty } from "./shown.ts";
 
 const LONGEST_SOURCE = 1_024;
 
-const type = z.enum(["http"], "expected http");
+const type = z.enum(["http", "schedule"], "expected http or schedule");
 const source = z
   .string()
   .regex(/^\/[^\0]*$/, "expected a path that begins with /")
@@ -86,7 +89,7 @@ export function triggersResource(
       name,
       type,
       source,
-      annotations: checked(mergedAnnotations({}, annotations)),
+      ...withSettings(type, mergedAnnotations({}, annotations)),
     }),
     changed,
     shown: (triggers, c) => shownWithEndpoint(triggers, c, store, base),
@@ -102,18 +105,24 @@ function changed(current: StoredTrigger, request: ChangeRequest<Update>): Stored
       `Invalid field: app_id is not the trigger's, which cannot move to another app`,
     );
   }
+  const next = annotations === null ? {} : mergedAnnotations(current.annotations, annotations);
   return {
     ...current,
     name: name ?? current.name,
     fnId: fn_id ?? current.fnId,
     source: source ?? current.source,
-    annotations: annotations === null ? {} : checked(mergedAnnotations(current.annotations, annotations)),
+    // What stays as it is keeps its next run.
+    ...(isDeepStrictEqual(next, current.annotations) ? {} : withSettings(current.type, next)),
   };
 }
 
-function checked(annotated: StoredTrigger["annotations"]): StoredTrigger["annotations"] {
-  checkTriggerSettings(annotated);
-  return annotated;
+function withSettings(type: string, annotations: StoredTrigger["annotations"]) {
+  if (type === "schedule") {
+    const nextMs = nextRun(scheduleSettings(annotations), Date.now());
+    return { annotations, ...(nextMs === undefined ? {} : { nextMs }) };
+  }
+  checkTriggerSettings(annotations);
+  return { annotations };
 }
 
 /** All of one app, as every list and every single one is. */
@@ -127,6 +136,9 @@ async function shownWithEndpoint(
   if (first === undefined) return [];
   const app = await store.apps.get(first.appId);
   return triggers.map((trigger) => {
+    if (trigger.nextMs !== undefined) {
+      return shownTrigger(trigger, { [NEXT_RUN]: new Date(trigger.nextMs).toISOString() });
+    }
     if (app === undefined || trigger.type !== "http") return shownTrigger(trigger);
     return shownTrigger(trigger, { [TRIGGER_ENDPOINT]: `${base(c)}/t/${app.name}${pathOf(trigger)}` });
   });

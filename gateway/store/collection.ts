@@ -4,7 +4,7 @@ import { CallError } from "../../core/call-error.ts";
 import { newCallId } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Database, Queries, Row, Transaction } from "./database.ts";
-import { all, sql, type Sql } from "./sql.ts";
+import { all, sql, type Sql, type SqlValue } from "./sql.ts";
 import { StoreFault } from "./store-fault.ts";
 import type { Change, Collection, New, Page, Stored, StoreChange } from "./store.ts";
 
@@ -16,7 +16,7 @@ export interface Table<T extends Entity, Filter> {
   readonly kind: "app" | "fn" | "trigger";
   /** The columns that identify it, beside its id, in the order of `keys`; all else is in `body`. */
   readonly columns: Sql;
-  keys(entity: T): readonly string[];
+  keys(entity: T): readonly SqlValue[];
   read(row: Row): T;
   /** All that is in no column of its own. */
   body(entity: T): object;
@@ -113,7 +113,7 @@ function isText(value: unknown): boolean {
   return value === undefined || (typeof value === "string" && !value.includes("\0") && value.isWellFormed());
 }
 
-function list(values: readonly (string | number)[]): Sql {
+function list(values: readonly SqlValue[]): Sql {
   return { strings: ["", ...values.slice(1).map(() => ", "), ""], values };
 }
 

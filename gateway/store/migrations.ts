@@ -36,6 +36,11 @@ const MIGRATIONS: readonly ((dialect: Dialect) => readonly Sql[])[] = [
     // Deleting a function looks for its triggers.
     sql`create index triggers_fn on triggers (fn_id)`,
   ],
+  () => [
+    // When a schedule runs next.
+    sql`alter table triggers add column next_ms bigint`,
+    sql`create index triggers_next on triggers (next_ms)`,
+  ],
 ];
 
 /** @throws Error where the schema is newer than this program */

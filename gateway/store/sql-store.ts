@@ -3,6 +3,7 @@ import type { Log } from "../../core/log.ts";
 import { collection, told } from "./collection.ts";
 import type { Database } from "./database.ts";
 import { migrate } from "./migrations.ts";
+import { schedulesOf } from "./schedules.ts";
 import { sql } from "./sql.ts";
 import type { Store, StoreChange } from "./store.ts";
 import { appsTable, fnsTable, triggersTable } from "./tables.ts";
@@ -41,6 +42,7 @@ export async function sqlStore(database: Database, { clock, log }: SqlStoreOptio
         return row && triggersTable.read(row);
       },
     },
+    schedules: schedulesOf(database),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -30,7 +30,23 @@ export interface Trigger {
   readonly annotations: Readonly<Record<string, JsonValue>>;
 }
 
-export interface StoredTrigger extends Trigger, Stored {}
+export interface StoredTrigger extends Trigger, Stored {
+  /** When a schedule runs next, milliseconds since 1970. */
+  readonly nextMs?: number;
+}
+
+/** A schedule whose time has come. */
+export interface DueTrigger extends Trigger {
+  readonly dueMs: number;
+}
+
+/** What several gateways need to run each schedule once. */
+export interface Schedules {
+  /** Those whose next run is not after this, the oldest first. */
+  due(untilMs: number, limit: number): Promise<readonly DueTrigger[]>;
+  /** Moves a schedule's next run, or takes it away, if it still is `dueMs`: of all who try, one gets true. */
+  claim(id: string, dueMs: number, nextMs: number | undefined): Promise<boolean>;
+}
 
 /** The part of a list that comes after `after`, in ascending order of name, then id. */
 export interface Page {
@@ -88,6 +104,7 @@ export interface Store extends AsyncDisposable {
   readonly apps: Collection<StoredApp, AppFilter>;
   readonly fns: Collection<StoredFn, FnFilter>;
   readonly triggers: Triggers;
+  readonly schedules: Schedules;
   /** Calls `changed` after every change, its own at once. The returned function ends that. */
   onChange(changed: (change: StoreChange) => void): () => void;
 }

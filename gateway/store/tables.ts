@@ -46,8 +46,8 @@ export const fnsTable: Table<StoredFn, FnFilter> = {
 export const triggersTable: Table<StoredTrigger, TriggerFilter> = {
   name: sql`triggers`,
   kind: "trigger",
-  columns: sql`app_id, fn_id, name, type, source`,
-  keys: ({ appId, fnId, name, type, source }) => [appId, fnId, name, type, source],
+  columns: sql`app_id, fn_id, name, type, source, next_ms`,
+  keys: ({ appId, fnId, name, type, source, nextMs }) => [appId, fnId, name, type, source, nextMs ?? null],
   read: (row) => ({
     annotations: {},
     ...common(row),
@@ -55,6 +55,7 @@ export const triggersTable: Table<StoredTrigger, TriggerFilter> = {
     fnId: String(row["fn_id"]),
     type: String(row["type"]),
     source: String(row["source"]),
+    ...(row["next_ms"] === null ? {} : { nextMs: Number(row["next_ms"]) }),
   }),
   body: ({ annotations }) => ({ annotations }),
   where: ({ appId, fnId, name }) =>

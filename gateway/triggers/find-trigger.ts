@@ -31,7 +31,7 @@ export function findTrigger({ triggers, functions, urlOf, log }: FindTriggerPart
     const match = matchOf(c, urlOf(c), routesOf(await triggers.triggersOf(app.id, signal)));
     const { trigger, settings, params } = match;
     const { id, name, source } = trigger;
-    c.set("trigger", { id, name, source, params });
+    c.set("trigger", { id, name, type: "http", source, params });
     c.set("triggerCors", settings.cors);
     const found = await functions.find(trigger.fnId, signal);
     if (found === undefined) throw new CallError("fn_not_found");

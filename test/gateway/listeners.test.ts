@@ -1,27 +1,31 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { systemClock } from "../../core/clock.ts";
+import { pause, systemClock } from "../../core/clock.ts";
 import { readSettings } from "../../core/config.ts";
 import { createLog } from "../../core/log.ts";
 import { createMetrics } from "../../core/metrics.ts";
 import { storeFunctions } from "../../gateway/functions/store-functions.ts";
 import { serveGateway } from "../../gateway/listeners.ts";
+import type { Overrider } from "../../gateway/overrider.ts";
 import { GATEWAY_SETTINGS } from "../../gateway/settings.ts";
 import { storeTriggers } from "../../gateway/triggers/store-triggers.ts";
+import { eventually } from "../../kiln/testing/eventually.ts";
 import { FakePlacer, FakePool } from "../../kiln/testing/fake-pool.ts";
 import { answers, FakeRunner } from "../../kiln/testing/fake-runner.ts";
-import { newApp, newFn, newTrigger, sqliteFile } from "../../kiln/testing/store-for-tests.ts";
+import { newApp, newFn, newTrigger, sqliteFile, type DatabaseForTests } from "../../kiln/testing/store-for-tests.ts";
 
 /** A gateway on a database with the function `f`, as these variables of the environment make it. */
-async function served(env: Record<string, string>) {
+async function served(env: Record<string, string>, shared?: DatabaseForTests) {
   const made = new AsyncDisposableStack();
-  const store = await made.use(await sqliteFile()).open();
-  made.use(store);
+  const database = shared ?? made.use(await sqliteFile());
+  const store = made.use(await database.open());
+  if (shared === undefined) {
+    const app = await store.apps.insert(newApp("a"));
+    const fn = await store.fns.insert(newFn(app.id, "f", { id: "f" }));
+    await store.triggers.insert(newTrigger(fn, "t", { annotations: { "kiln/hosts": "fn.example.com" } }));
+  }
   const functions = made.use(storeFunctions(store, { maxEntries: 10 }));
-  const app = await store.apps.insert(newApp("a"));
-  const fn = await store.fns.insert(newFn(app.id, "f", { id: "f" }));
-  await store.triggers.insert(newTrigger(fn, "t", { annotations: { "kiln/hosts": "fn.example.com" } }));
   const triggers = made.use(storeTriggers(store, { maxEntries: 10 }));
   const lines: string[] = [];
   const log = createLog({ write: (line) => void lines.push(line) });
@@ -29,10 +33,17 @@ async function served(env: Record<string, string>) {
   const settings = readSettings(GATEWAY_SETTINGS, { FN_PORT: "0", FN_DRAIN_MSECS: "100", ...env });
   const runner = new FakeRunner("runner:1", answers("ok"));
   const pool = new FakePool(runner);
+  const seen: unknown[] = [];
+  const overriders: Overrider[] = [
+    (c, next) => {
+      seen.push(c.get("trigger"));
+      return next();
+    },
+  ];
   const instruments = { clock: systemClock, log, metrics };
   try {
     const both = await serveGateway(settings, {
-      gateway: { functions, triggers, placer: new FakePlacer(), pool, instruments },
+      gateway: { functions, triggers, placer: new FakePlacer(), pool, overriders, instruments },
       store,
       metrics,
       log,
@@ -45,7 +56,17 @@ async function served(env: Record<string, string>) {
       const { annotations } = (await response.json()) as { annotations: Record<string, string> };
       return annotations["fnproject.io/fn/invokeEndpoint"];
     };
-    return { both, runner, lines, status, endpoint, [Symbol.asyncDispose]: () => made.disposeAsync() };
+    return {
+      database,
+      store,
+      both,
+      runner,
+      seen,
+      lines,
+      status,
+      endpoint,
+      [Symbol.asyncDispose]: () => made.disposeAsync(),
+    };
   } catch (error) {
     await made.disposeAsync();
     throw error;
@@ -63,6 +84,30 @@ describe("serveGateway", () => {
     assert.equal(await behind.status(behind.both.public.address, "/t/a/t?x=1", { headers }), 200);
     assert.equal(behind.runner.offered[0]?.call.url, "https://fn.example.com/t/a/t?x=1");
     assert.equal(await open.status(open.both.public.address, "/t/a/t?x=1", { headers }), 404);
+  });
+
+  it("runs schedules through the operator's middleware, detached, on one of all its gateways", async () => {
+    await using one = await served({});
+    await using other = await served({}, one.database);
+    const fn = await one.store.fns.get("f");
+    assert.ok(fn !== undefined);
+    const nextMs = Date.now() - 1;
+    const annotations = { "kiln/schedule": "0 0 1 1 *" };
+
+    const { id } = await one.store.triggers.insert(newTrigger(fn, "s", { type: "schedule", annotations, nextMs }));
+
+    const offered = () => [...one.runner.offered, ...other.runner.offered].map(({ call }) => call);
+    await eventually(() => assert.equal(offered().length, 1));
+    await pause(systemClock, 1_200);
+    const [call, ...more] = offered();
+    assert.equal(more.length, 0);
+    assert.equal(call?.type, "detached");
+    assert.deepEqual(call.headers, [
+      ["Fn-Intent", "schedule"],
+      ["Fn-Schedule-Time", new Date(nextMs).toISOString()],
+    ]);
+    assert.deepEqual([...one.seen, ...other.seen], [{ id, name: "s", type: "schedule", source: "/s", params: {} }]);
+    assert.equal(await one.status(one.both.public.address, `/schedules/${id}`, POST), 404);
   });
 
   it("gives an app hosts of its own, and refuses what is no host", async () => {

@@ -204,6 +204,34 @@ for (const { name: database, skip, create } of await databaseKinds()) {
       assert.deepEqual(changed["annotations"], { "kiln/cors": cors, [ENDPOINT]: `http://localhost/t/${app.name}/t` });
     });
 
+    it("says when a schedule runs next, which moves with its settings alone", async () => {
+      const { make } = await target();
+      const schedule = { "kiln/schedule": "30 3 1 1 *", "kiln/time-zone": "Europe/Paris", "kiln/missed": "run-once" };
+      const one = await make({ type: "schedule", annotations: { ...schedule, "kiln/next-run": "mine" } });
+      const next = (answer: Answer) => String(Reflect.get(answer["annotations"] as object, "kiln/next-run"));
+      const url = `/v2/triggers/${one.id}`;
+
+      assert.match(next(one), /^20\d\d-01-01T02:30:00\.000Z$/);
+      assert.deepEqual(one["annotations"], { ...schedule, "kiln/next-run": next(one) });
+      assert.equal(next(await api.get("PUT", url, { name: "renamed" })), next(one));
+      const moved = await api.get("PUT", url, { annotations: { "kiln/time-zone": "Asia/Tokyo" } });
+      assert.match(next(moved), /-12-31T18:30:00\.000Z$/);
+      assert.match(next(await api.get("GET", url)), /-12-31T18:30:00\.000Z$/);
+      for (const [wrong, expected] of [
+        [{ "kiln/schedule": "61 * * * *" }, /kiln\/schedule is "61 \* .*a cron pattern such as 0 3/],
+        [{ "kiln/schedule": "* * * * * *" }, /of five parts/],
+        [{ "kiln/schedule": "0 0 30 2 *" }, /expected a time that comes/],
+        [{ "kiln/schedule": null }, /kiln\/schedule/],
+        [{ "kiln/time-zone": "Mars/Olympus" }, /expected a time zone such as Europe\/Paris/],
+        [{ "kiln/missed": "all" }, /skip, run-once/],
+        [{ "kiln/path": "/a" }, /kiln\/path/],
+      ] as const) {
+        const { code, message } = await api.fails(400, "PUT", url, { annotations: wrong });
+        assert.equal(code, "invalid_field");
+        assert.match(message, expected);
+      }
+    });
+
     it("deletes with 204, and answers 404 from then on", async () => {
       const { make } = await target();
       const one = await make();

@@ -31,23 +31,29 @@ for (const { name: database, skip, create } of await databaseKinds()) {
         return found && (await lookup.triggersOf(found.id, signal));
       };
       const sources = async () => (await find())?.map(({ source }) => source);
+      /** Waits until what was changed has been heard of, so that asking twice asks the store once at most. */
+      const remembered = (ask: () => Promise<unknown>) =>
+        eventually(async () => {
+          await ask();
+          const { reads } = state;
+          await ask();
+          assert.equal(state.reads, reads);
+        });
       const close = async () => {
         lookup[Symbol.dispose]();
         await store[Symbol.asyncDispose]();
         await file[Symbol.asyncDispose]();
       };
-      return { file, store, lookup, state, app, fn, trigger, find, sources, [Symbol.asyncDispose]: close };
+      return { file, store, lookup, state, app, fn, trigger, find, sources, remembered, [Symbol.asyncDispose]: close };
     }
 
     it("reads an app's triggers once, and again after any change of them", async () => {
       await using one = await watched();
-      const first = await one.find();
-      assert.equal(await one.find(), first);
-      assert.equal(one.state.reads, 2);
+      await one.remembered(one.find);
+      assert.equal(await one.find(), await one.find());
 
       await one.store.triggers.insert(newTrigger(one.fn, "two"));
       assert.deepEqual(await one.sources(), ["/one", "/two"]);
-      assert.equal(one.state.reads, 3);
       await one.store.triggers.update(one.trigger.id, (current) => ({ ...current, source: "/other" }));
       assert.deepEqual(await one.sources(), ["/other", "/two"]);
       await one.store.triggers.delete(one.trigger.id);
@@ -60,9 +66,8 @@ for (const { name: database, skip, create } of await databaseKinds()) {
 
     it("remembers that there is no such app, until there is", async () => {
       await using one = await watched();
+      await one.remembered(() => one.find("later"));
       assert.equal(await one.find("later"), undefined);
-      assert.equal(await one.find("later"), undefined);
-      assert.equal(one.state.reads, 1);
 
       await one.store.apps.insert(newApp("later"));
 
@@ -97,14 +102,11 @@ for (const { name: database, skip, create } of await databaseKinds()) {
       await one.store.triggers.insert(newTrigger(one.fn, "two"));
       const heavy = () => one.lookup.triggersOf(one.app.id, signal);
 
+      await one.remembered(heavy);
+      await one.remembered(() => one.lookup.triggersOf(empty.id, signal));
+      const { reads } = one.state;
       await heavy();
-      await heavy();
-      assert.equal(one.state.reads, 1);
-      await one.lookup.triggersOf(empty.id, signal);
-      await one.lookup.triggersOf(empty.id, signal);
-      assert.equal(one.state.reads, 2);
-      await heavy();
-      assert.equal(one.state.reads, 3);
+      assert.equal(one.state.reads, reads + 1);
     });
   });
 }

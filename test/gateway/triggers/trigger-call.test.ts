@@ -303,7 +303,10 @@ describe("ANY /t/:app/*", () => {
 
     assert.equal(response.headers.get("access-control-allow-origin"), "https://shop.example");
     assert.equal(offered().call.memoryMiB, 256);
-    assert.deepEqual(seen, [{ id: "id of /hook", name: "/hook", source: "/hook", params: {} }, undefined]);
+    assert.deepEqual(seen, [
+      { id: "id of /hook", name: "/hook", type: "http", source: "/hook", params: {} },
+      undefined,
+    ]);
   });
 
   it("serves an app's triggers, and nothing else, on a host that is the app's own", async () => {
