@@ -13,6 +13,8 @@ export interface HoldersDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly program: () => Promise<HolderProgram>;
+  /** What fails after it has aborted is no trouble. */
+  readonly closing: AbortSignal;
   readonly answer: () => Pick<PreforkPool, "initialised" | "started" | "failed" | "ended" | "removed">;
 }
 
@@ -100,7 +102,7 @@ export class DockerHolders {
     work().catch((error: unknown) => {
       this.#containers.get(holder)?.run.abort();
       const trouble = networkTrouble(error);
-      if (trouble === undefined) this.#tell(what, error);
+      if (trouble === undefined && !this.#dependencies.closing.aborted) this.#tell(what, error);
       this.#dependencies.answer().failed(holder, trouble);
     });
   }

@@ -42,10 +42,11 @@ export function preforkOf(
       size,
       useOnce: settings.FN_EXPERIMENTAL_PREFORK_USE_ONCE,
       networks: settings.FN_EXPERIMENTAL_PREFORK_NETWORKS,
-      program: () =>
-        image === ""
-          ? ownProgram(dependencies.docker)
-          : pulled(dependencies.docker, { image, command: words }, auths, settings.FN_HOT_PULL_TIMEOUT_MSECS),
+      program: (closing) => {
+        if (image === "") return ownProgram(dependencies.docker);
+        const signal = AbortSignal.any([closing, AbortSignal.timeout(settings.FN_HOT_PULL_TIMEOUT_MSECS)]);
+        return pulled(dependencies.docker, { image, command: words }, auths, signal);
+      },
     },
     dependencies,
   );
@@ -60,11 +61,11 @@ async function pulled(
   docker: Docker,
   program: HolderProgram,
   auths: RegistryAuths,
-  timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<HolderProgram> {
   const { image } = program;
   const found = await docker.getImage(image).inspect().catch(unlessGone);
   const credentials = () => auths.find(parseImage(image), "");
-  if (found === undefined) await pullImage(docker, image, credentials(), AbortSignal.timeout(timeoutMs));
+  if (found === undefined) await pullImage(docker, image, credentials(), signal);
   return program;
 }

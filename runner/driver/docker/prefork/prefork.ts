@@ -1,9 +1,11 @@
+import { CallError } from "../../../../core/call-error.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import type { Log } from "../../../../core/log.ts";
 import type { Metrics } from "../../../../core/metrics.ts";
 import { containerEngine } from "../container-engine.ts";
 import type { Installation } from "../container-options.ts";
 import type { Docker } from "../engine.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 import { DockerHolders } from "./docker-holders.ts";
 import type { HolderProgram } from "./holder-options.ts";
 import { networkPlaces } from "./network-places.ts";
@@ -17,8 +19,8 @@ export interface PreforkOptions {
   readonly useOnce: boolean;
   /** None means Docker's default bridge. */
   readonly networks: readonly string[];
-  /** Makes sure of the holders' image. Asked again after a failure. */
-  readonly program: () => Promise<HolderProgram>;
+  /** Makes sure of the holders' image. Asked again after a failure. The signal aborts when the pool is disposed of. */
+  readonly program: (signal: AbortSignal) => Promise<HolderProgram>;
   /** Ten a second, twenty at once. */
   readonly rate?: Rate;
 }
@@ -63,7 +65,17 @@ export function openPrefork(options: PreforkOptions, dependencies: PreforkDepend
   const losing = new Map<Lease, AbortController>();
 
   const engine = containerEngine(docker, clock);
-  const holders = new DockerHolders({ engine, installation, clock, log, program, answer: () => pool });
+  const closing = new AbortController();
+  const holders = new DockerHolders({
+    engine,
+    installation,
+    clock,
+    log,
+    // An image that is still pulled must not hold up the end.
+    program: () => unlessAborted(program(closing.signal), closing.signal),
+    closing: closing.signal,
+    answer: () => pool,
+  });
   const pool: PreforkPool = new PreforkPool(
     { size, useOnce, networks, rate },
     {
@@ -116,6 +128,9 @@ export function openPrefork(options: PreforkOptions, dependencies: PreforkDepend
       };
     },
     count: (outcome) => count.took(outcome),
-    [Symbol.asyncDispose]: () => pool.close(),
+    async [Symbol.asyncDispose]() {
+      closing.abort(new CallError("shutting_down"));
+      await pool.close();
+    },
   };
 }

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { before, describe, it } from "node:test";
 
-import { systemClock } from "../../../../../core/clock.ts";
+import { pause, systemClock } from "../../../../../core/clock.ts";
 import { readSettings } from "../../../../../core/config.ts";
 import { silentLog } from "../../../../../core/log.ts";
 import { createMetrics } from "../../../../../core/metrics.ts";
@@ -196,6 +196,27 @@ describe("the prefork pool on Docker", { skip, timeout: 180_000 }, () => {
 
     assert.ok(registry.manifestRequests > 0);
     assert.equal(prefork?.take(), undefined);
+  });
+
+  it("ends at once while it still pulls that image", async () => {
+    await using registry = await fakeRegistry();
+    const goOn = registry.hold();
+    const settings = readSettings(RUNNER_SETTINGS, {
+      FN_EXPERIMENTAL_PREFORK_POOL_SIZE: "1",
+      FN_EXPERIMENTAL_PREFORK_IMAGE: `${registry.host}/cheese:1`,
+    });
+    const installation = { id: `prefork-${randomBytes(6).toString("hex")}`, runnerId: "r1", bootId: "b1" };
+    const dependencies = { docker: engine, installation, clock: systemClock, log: silentLog, metrics: createMetrics() };
+    const prefork = preforkOf(settings, dependencies);
+    prefork?.open();
+    await eventually(() => assert.ok(registry.manifestRequests > 0));
+    try {
+      const ended = Promise.resolve(prefork?.[Symbol.asyncDispose]()).then(() => "ended");
+
+      assert.equal(await Promise.race([ended, pause(systemClock, 5_000)]), "ended");
+    } finally {
+      goOn();
+    }
   });
 
   it("is none at size 0, and asks for an image where there is a command", () => {
