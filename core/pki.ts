@@ -27,8 +27,13 @@ export function pkiSource(pki: PkiData | PkiSource): PkiSource {
   return "current" in pki ? pki : { current: pki, onChange: () => () => {} };
 }
 
+const NO_FILES =
+  "Cannot do without certificates: FN_NODE_CERT, FN_NODE_CERT_KEY and FN_NODE_CERT_AUTHORITY name their files, " +
+  "which `npm run kiln -- certs` makes";
+
 /** Reads the three files and checks that they belong together. @throws Error naming the file at fault */
 export async function loadPki(files: PkiFiles): Promise<PkiData> {
+  if ([files.cert, files.key, files.ca].includes("")) throw new Error(NO_FILES);
   const [cert, key, ca] = await Promise.all([read(files.cert), read(files.key), read(files.ca)]);
   const own = parseCertificate(cert, files.cert);
   const authorities = pemCertificates(ca);

@@ -160,6 +160,8 @@ class Answer implements AnswerHandler {
   }
 
   run(): Promise<void> {
+    // A call that ended before its hooks came to run it.
+    if (this.over) return this.#done.promise;
     const { call, hot, body, deadlineWallMs } = this.#options;
     this.#exchange = hot.client.send({ headers: functionHeaders(call, deadlineWallMs), body }, this);
     return this.#done.promise;

@@ -32,6 +32,12 @@ async function watched() {
 }
 
 describe("watchPki", () => {
+  it("says which settings name the files, where none are named", async () => {
+    const missing = watchPki({ cert: "", key: "", ca: "" });
+
+    await assert.rejects(missing, /FN_NODE_CERT, FN_NODE_CERT_KEY and FN_NODE_CERT_AUTHORITY name their files/);
+  });
+
   it("takes new certificates once all three files fit", async () => {
     await using it = await watched();
     assert.deepEqual(it.pki.current, first);

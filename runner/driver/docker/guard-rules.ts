@@ -13,6 +13,7 @@ import {
   type Rule,
 } from "./guard-field.ts";
 import type { GuardPermits } from "./guard-permits.ts";
+import type { Plain } from "./plain-data.ts";
 
 const MIB = 1_048_576;
 const OUR_LABELS = "kiln.";
@@ -162,6 +163,26 @@ export const cpuShares: Rule = (asked) => {
   if (asked.value === undefined || asked.value === 0 || isInteger(asked.value, min, max)) return undefined;
   return objection(asked, `expected an integer from ${min} to ${max}`);
 };
+
+/** A quota may be set where there is none, and lowered where there is one; three fields say it, two ways. */
+export const cpuTime: Rule = (asked) => {
+  const [most, cores] = [coresOf(asked.builtOptions["HostConfig"]), coresOf(asked.options["HostConfig"])];
+  if (asked.value !== undefined && !isInteger(asked.value, -1, Number.MAX_SAFE_INTEGER)) {
+    return objection(asked, "expected an integer");
+  }
+  if (cores <= most) return undefined;
+  return objection(asked, `expected no more than the ${most} cores of the function`, `fields: [${asked.path}]`);
+};
+
+/** The Engine's period where none is given, microseconds. */
+const CPU_PERIOD_US = 100_000;
+
+function coresOf(host: Plain | undefined): number {
+  const [nano, quota, period] = ["NanoCpus", "CpuQuota", "CpuPeriod"].map((name) => Number(member(host, name) ?? 0));
+  if (nano !== undefined && nano > 0) return nano / 1e9;
+  if (quota !== undefined && quota > 0) return quota / (period || CPU_PERIOD_US);
+  return Infinity;
+}
 
 /** Every built limit stays or is lowered; others, and more, only in an allowed range. */
 export const ulimits: Rule = (asked) => {

@@ -22,6 +22,7 @@ import {
   capAdd,
   capDrop,
   cpuShares,
+  cpuTime,
   deviceCgroupRules,
   endpoints,
   groups,
@@ -41,7 +42,6 @@ import {
   withinMemory,
 } from "./guard-rules.ts";
 
-const MAX = Number.MAX_SAFE_INTEGER;
 const WINDOWS = "it means nothing on Linux";
 const STREAMS = "Kiln reads the container's output in its own way";
 const ports = { values: { items: object("HostIp", "HostPort") } };
@@ -88,7 +88,7 @@ const endpointShape: Shape = {
 const resources: GroupField["group"] = {
   CpuShares: listable(cpuShares),
   Memory: ruled(memory),
-  NanoCpus: integer(0, MAX),
+  NanoCpus: listable(cpuTime),
   CgroupParent: guarded("the container's limits would be another group's"),
   BlkioWeight: integer(0, 1_000),
   BlkioWeightDevice: listable(throttle, { items: object("Path", "Weight") }),
@@ -96,8 +96,8 @@ const resources: GroupField["group"] = {
   BlkioDeviceWriteBps: throttles,
   BlkioDeviceReadIOps: throttles,
   BlkioDeviceWriteIOps: throttles,
-  CpuPeriod: integer(0, 1_000_000),
-  CpuQuota: integer(-1, MAX),
+  CpuPeriod: listable(cpuTime),
+  CpuQuota: listable(cpuTime),
   CpuRealtimePeriod: guarded("real-time tasks can starve the host"),
   CpuRealtimeRuntime: guarded("real-time tasks can starve the host"),
   CpusetCpus: text,

@@ -217,6 +217,18 @@ describe("the guard", () => {
     assert.match(setting("HostConfig.PidsLimit", -1) ?? "", /HostConfig\.PidsLimit = -1/);
   });
 
+  it("keeps a function to its cores, whichever fields say how many", () => {
+    const most = /expected no more than the 0\.5 cores of the function/;
+    assert.match(setting("HostConfig.CpuQuota", -1) ?? "", most);
+    assert.match(setting("HostConfig.CpuQuota", undefined) ?? "", most);
+    assert.match(setting("HostConfig.CpuPeriod", 10_000) ?? "", most);
+    const nano = (NanoCpus: number) =>
+      verdict((_all, host) => Object.assign(host, { NanoCpus, CpuQuota: undefined, CpuPeriod: undefined }));
+    assert.match(nano(1e9) ?? "", most);
+    assert.equal(nano(4e8), undefined);
+    assert.equal(setting("HostConfig.CpuQuota", 200_000, { fields: ["HostConfig.CpuQuota"] }), undefined);
+  });
+
   it("lets hooks do what makes no sandbox wider", () => {
     const free: readonly (readonly [string, unknown])[] = [
       ["HostConfig.CpuShares", 1_024],
