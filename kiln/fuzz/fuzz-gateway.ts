@@ -7,7 +7,8 @@ import { createAdmin } from "../../gateway/admin.ts";
 import { storeFunctions } from "../../gateway/functions/store-functions.ts";
 import { createGateway } from "../../gateway/gateway.ts";
 import { listen } from "../../gateway/listen.ts";
-import { trustedProxies } from "../../gateway/trusted-proxies.ts";
+import { storeTriggers } from "../../gateway/triggers/store-triggers.ts";
+import { forwardedUrl, trustedProxies } from "../../gateway/trusted-proxies.ts";
 import { FakePlacer, FakePool } from "../testing/fake-pool.ts";
 import { answers, FakeRunner } from "../testing/fake-runner.ts";
 import { newApp, newFn, newTrigger, type DatabaseForTests } from "../testing/store-for-tests.ts";
@@ -46,6 +47,7 @@ export async function fuzzGateway(database: DatabaseForTests, options: FuzzOptio
   });
   await using store = await database.open(log);
   using functions = storeFunctions(store, { maxEntries: 100, log });
+  using triggers = storeTriggers(store, { maxEntries: 100, log });
   const metrics = createMetrics();
   const proxies = trustedProxies(["127.0.0.1"]);
   const admin = createAdmin({
@@ -62,6 +64,8 @@ export async function fuzzGateway(database: DatabaseForTests, options: FuzzOptio
   });
   const gateway = createGateway({
     functions,
+    triggers,
+    urlOf: (c) => forwardedUrl(proxies, c),
     placer: new FakePlacer(),
     pool: new FakePool(new FakeRunner("runner:1", answers("ok"))),
     otherwise: admin,

@@ -60,6 +60,24 @@ const FIELDS = [
   "__proto__",
   "toString",
 ];
+/** Of triggers: right ones and nearly right ones. */
+const ANNOTATIONS = [
+  "",
+  '"kiln/path":"/users/:id"',
+  '"kiln/path":"/:a/:b?"',
+  '"kiln/path":"/*"',
+  '"kiln/path":":::"',
+  '"kiln/methods":["GET","PUT"]',
+  '"kiln/methods":["get"," "]',
+  '"kiln/hosts":["127.0.0.1"]',
+  '"kiln/cors":{"origins":["*"]}',
+  '"kiln/cors":{}',
+  '"kiln/invoke-type":"detached"',
+  '"kiln/invoke-type":"client"',
+  '"kiln/schedule":"*/5 * * * *"',
+  '"kiln/schedule":"61 * * * *","kiln/time-zone":"Europe/Nowhere"',
+];
+const SOURCES = ["target", "users/1", "users/%2e%2e", "a/b", "a//b", "", "%c3%a4"];
 const NUMBERS = ["0", "-0", "-1", "1", "128", "9007199254740993", "1e400", "-1e400", "1.5", "0.1e-7", "4294967296"];
 
 /** An HTTP request as bytes: of a seed always the same, and mostly nearly right. */
@@ -86,7 +104,7 @@ function pathOf(by: Chance, targets: FuzzTargets): string {
     () => `/v2/fns/${id()}/calls/${textOf(by)}`,
     () => `/v2/runner/apps/${id()}/triggerBySource/${textOf(by)}/${textOf(by)}`,
     () => `/invoke/${id()}`,
-    () => `/t/${id()}/${textOf(by)}`,
+    () => `/t/${by.happens(0.8) ? "target" : id()}/${by.happens(0.5) ? by.pick(SOURCES) : textOf(by)}`,
     () => by.pick(["/", "/version", "/metrics", "/livez", "/readyz", "/openapi.json", "/docs", "*", "//", ""]),
     () => `/${textOf(by)}`,
   ])();
@@ -142,8 +160,9 @@ function bodyOf(by: Chance, targets: FuzzTargets): Buffer {
     `"app_id":"${targets.appId}"`,
     `"fn_id":"${targets.fnId}"`,
     '"image":"i"',
-    '"type":"http"',
+    `"type":"${by.happens(0.8) ? "http" : "schedule"}"`,
     `"source":"/${by.below(1_000_000)}"`,
+    `"annotations":{${by.pick(ANNOTATIONS)}}`,
   ];
   const text = `{${[...(by.happens(0.7) ? right : []), ...fields].join(",")}}`;
   return Buffer.from(by.happens(0.95) ? text : text.slice(0, by.below(text.length)));
