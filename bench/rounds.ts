@@ -15,7 +15,7 @@ const MOST_CALLS_EACH = 1_000_000;
 const COMPILED_AFTER_CALLS = 10_000;
 /** How long a slow machine may take for it; who measures for a moment only wants no more than a moment's. */
 const COMPILED_AFTER_MS = 15_000;
-const COMPILED_AFTER_MEASURES = 8;
+const COMPILED_AFTER_MEASURES = 4;
 
 /** Lets compilers have their say before anything counts. */
 export async function compile(
