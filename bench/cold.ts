@@ -18,6 +18,9 @@ import { shownSpread, type Table } from "./table.ts";
 const PING_MS = 2_000;
 const LINE_MS = 5_000;
 const HOLDERS_MS = 60_000;
+/** Of a function that no round has. */
+const COMPILED_AFTER_CALLS = 3_000;
+const AT_ONCE = 4;
 
 /**
  * Calls that start a container, phase by phase, with and without a prefork pool, beside nothing but the Docker calls
@@ -81,7 +84,7 @@ async function inTurns(docker: Docker, image: string, options: TurnsOptions): Pr
   await using made = new AsyncDisposableStack();
   const plain = made.use(await coldKiln(docker, image, options, 0));
   // A container keeps its holder for as long as it lives, and each round leaves one.
-  const pooled = made.use(await coldKiln(docker, image, options, rounds + 1));
+  const pooled = made.use(await coldKiln(docker, image, options, rounds + 2));
   const holder = made.use(await rawHolder(docker));
   const measured: Measured = { "Docker alone": [], Kiln: [], "Docker alone, joining": [], "Kiln with pool": [] };
   for (let round = 0; round <= rounds; round++) {
@@ -117,7 +120,7 @@ async function coldKiln(
   await using made = new AsyncDisposableStack();
   const kiln = made.use(
     await startKiln({
-      functions: functionsOf(image, rounds + 1),
+      functions: functionsOf(image, rounds + 2),
       profile,
       runnerEnv: {
         FN_DRIVER: "docker",
@@ -130,12 +133,21 @@ async function coldKiln(
     }),
   );
   await holdersReady(docker, runnerId, holders);
+  await compile(kiln, `cold-${rounds + 1}`);
   const starts = made.use(await watchStarts(docker, runnerId));
   const owned = made.move();
   return {
     start: (round) => kilnStart(kiln, `cold-${round}`, records, () => starts.lastMs()),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** A gateway and a runner that have just started would be measured before their code is compiled. */
+async function compile({ url }: KilnSystem, fnId: string): Promise<void> {
+  for (let call = 0; call < COMPILED_AFTER_CALLS; call += AT_ONCE) {
+    const calls = Array.from({ length: AT_ONCE }, () => fetch(`${url}/invoke/${fnId}`, { method: "POST", body: "{}" }));
+    for (const response of await Promise.all(calls)) await response.arrayBuffer();
+  }
 }
 
 async function holdersReady(docker: Docker, runnerId: string, count: number): Promise<void> {
