@@ -60,7 +60,10 @@ describe("a container that joins a holder", { skip, timeout: 180_000 }, () => {
     const namespaces = facts?.["namespaces"] as Record<string, string>;
     for (const kind of ["net", "pid", "ipc", "mnt", "uts", "cgroup"]) {
       const held = await readlink(`/proc/${State.Pid}/ns/${kind}`).catch(() => undefined);
-      if (held === undefined) return t.skip("the holder's namespaces can be read by root alone");
+      if (held === undefined) {
+        assert.notEqual(process.env["CI"], "true", 'Cannot read the holder\'s namespaces, and CI is "true"');
+        return t.skip("the holder's namespaces can be read by root alone");
+      }
       if (kind === "net") assert.equal(namespaces[kind], held);
       else assert.notEqual(namespaces[kind], held, kind);
     }
