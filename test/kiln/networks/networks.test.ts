@@ -73,6 +73,8 @@ describe("kiln networks", { skip, timeout: 120_000 }, () => {
     await kiln("create", "--count", "2", "--prefix", several, "--size", "29");
     const user = await engine.createContainer({
       Image: "kiln-example-probe:latest",
+      // The probe itself ends at once where nothing names its socket.
+      Entrypoint: ["node", "-e", "setInterval(() => {}, 1000)"],
       HostConfig: { NetworkMode: `${several}2` },
     });
     await user.start();
