@@ -144,6 +144,13 @@ export const memory: Rule = (asked) => {
   return objection(asked, `expected 1 to ${most} bytes`, permit);
 };
 
+/** Memory and swap together. Left alone, it follows the memory. */
+export const memorySwap: Rule = (asked) => {
+  const memoryBytes = member(asked.options["HostConfig"], "Memory");
+  if (asked.value !== undefined && asked.value === memoryBytes) return undefined;
+  return objection(asked, "expected the same as HostConfig.Memory, for functions do not swap");
+};
+
 /** A soft limit, and the size of /dev/shm: no more than the memory that counts for them. */
 export const withinMemory: Rule = (asked) => {
   const most = member(asked.options["HostConfig"], "Memory");

@@ -38,7 +38,7 @@ export function createGuard(permits: () => GuardPermits = () => NO_PERMITS): Gua
       const whole = { path: "", value: options, built: builtOptions, options, builtOptions, permits: permits() };
       const objections = judge(GUARD_TABLE, whole);
       if (objections.length > 0) throw refusal(objections);
-      return options;
+      return withoutSwap(options);
     },
   };
 }
@@ -52,6 +52,13 @@ function copyOf(options: ContainerCreateOptions): PlainObject & ContainerCreateO
     throw new CallError("guard_refused", `The guard refused the container options: ${error.message}`, { cause: error });
   }
   throw new CallError("guard_refused", "The guard refused the container options: expected an object");
+}
+
+/** The Engine counts swap on top of memory: whoever lowers the one alone would have the difference as swap. */
+function withoutSwap(options: ContainerCreateOptions): ContainerCreateOptions {
+  const { HostConfig: host } = options;
+  if (host?.Memory !== undefined) host.MemorySwap = host.Memory;
+  return options;
 }
 
 function judge(field: Field, asked: Asked): readonly Objection[] {

@@ -58,9 +58,9 @@ describe("a function's container", { skip, timeout: 120_000 }, () => {
   });
   after(() => bench?.[Symbol.asyncDispose]());
 
-  it("has the limits it was built with, as Docker and as the kernel see it", async () => {
-    const task = taskFor("probe", { memoryMiB: 96, cpuMillis: 500, tmpfsMiB: 8, networkDisabled: true });
-    await using probe = await bench.start(task);
+  it("has the limits it was built with, and no swap where a hook lowers its memory, as Docker and the kernel see it", async () => {
+    const task = taskFor("probe", { memoryMiB: 128, cpuMillis: 500, tmpfsMiB: 8, networkDisabled: true });
+    await using probe = await bench.start(task, { hooks: [withHost({ Memory: 96 * MIB })] });
 
     const { HostConfig, Config } = await engine.getContainer(probe.container.id).inspect();
     assert.equal(HostConfig.Memory, 96 * MIB);

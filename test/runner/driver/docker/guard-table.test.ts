@@ -52,7 +52,7 @@ describe("the guard's posture", () => {
     HostConfig.CpuShares HostConfig.Memory HostConfig.NanoCpus HostConfig.BlkioWeight HostConfig.BlkioWeightDevice
     HostConfig.BlkioDeviceReadBps HostConfig.BlkioDeviceWriteBps HostConfig.BlkioDeviceReadIOps
     HostConfig.BlkioDeviceWriteIOps HostConfig.CpuPeriod HostConfig.CpuQuota HostConfig.CpusetCpus
-    HostConfig.CpusetMems HostConfig.MemoryReservation HostConfig.MemorySwap HostConfig.MemorySwappiness
+    HostConfig.CpusetMems HostConfig.MemoryReservation HostConfig.MemorySwappiness
     HostConfig.PidsLimit HostConfig.Ulimits HostConfig.NetworkMode HostConfig.Mounts
     HostConfig.CapDrop HostConfig.Dns HostConfig.DnsOptions HostConfig.DnsSearch HostConfig.IpcMode
     HostConfig.OomScoreAdj HostConfig.PidMode HostConfig.Tmpfs HostConfig.UTSMode HostConfig.UsernsMode

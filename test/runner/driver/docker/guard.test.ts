@@ -9,6 +9,7 @@ import { guardPermits } from "../../../../runner/driver/docker/guard-permits.ts"
 import { GUARD_TABLE } from "../../../../runner/driver/docker/guard-table.ts";
 import { createGuard } from "../../../../runner/driver/docker/guard.ts";
 
+const MIB = 1_048_576;
 const task = { memoryMiB: 128, cpuMillis: 500 };
 const options = (): ContainerCreateOptions => containerOptions(optionSources({ task }));
 
@@ -215,6 +216,21 @@ describe("the guard", () => {
     assert.match(setting("HostConfig.Memory", 0) ?? "", /HostConfig\.Memory = 0/);
     assert.match(setting("HostConfig.MemorySwap", -1) ?? "", /HostConfig\.MemorySwap = -1/);
     assert.match(setting("HostConfig.PidsLimit", -1) ?? "", /HostConfig\.PidsLimit = -1/);
+  });
+
+  it("gives no function swap, whatever hooks make of its memory", () => {
+    const wider = createGuard(() => guardPermits.parse({ ranges: { memoryMiB: { max: 512 } } }));
+    const swapOf = (change: HostConfig) => {
+      const asked = options();
+      Object.assign(asked.HostConfig ?? {}, change);
+      return wider.check(asked, options()).HostConfig?.MemorySwap;
+    };
+
+    assert.equal(swapOf({ Memory: 64 * MIB }), 64 * MIB);
+    assert.equal(swapOf({ Memory: 512 * MIB }), 512 * MIB);
+    assert.equal(swapOf({ Memory: 64 * MIB, MemorySwap: 64 * MIB }), 64 * MIB);
+    const more = { Memory: 64 * MIB, MemorySwap: 100 * MIB };
+    assert.throws(() => swapOf(more), /MemorySwap = 104857600: expected the same as HostConfig\.Memory/);
   });
 
   it("keeps a function to its cores, whichever fields say how many", () => {
