@@ -12,6 +12,7 @@ import { runService, type Running, type ServiceInput } from "../core/service.ts"
 import { VERSION } from "../core/version.ts";
 import { serveRunnerAdmin } from "./admin.ts";
 import type { RunnerOverrider } from "./calls/call-run.ts";
+import { claimName, type RunnerName } from "./claim-name.ts";
 import type { DrainReport } from "./drain.ts";
 import { openDocker } from "./driver/docker/open.ts";
 import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
@@ -118,7 +119,10 @@ async function serve<Options>(
   owned.use(server);
   const admin = await serveRunnerAdmin(settings, { runner, driver, metrics, log });
   if (admin !== undefined) owned.use(admin);
-  await driver.removeLeftovers?.();
+  if (driver.removeLeftovers !== undefined) {
+    owned.use(await claimName(nameOf(identity, settings), directories));
+    await driver.removeLeftovers();
+  }
   announce(log, identity, driver, settings);
   const all = owned.move();
   return {
@@ -133,6 +137,10 @@ async function serve<Options>(
       await all.disposeAsync();
     },
   };
+}
+
+function nameOf({ runnerId }: RunnerIdentity, settings: RunnerSettings): RunnerName {
+  return { runnerId, installation: settings.FN_INSTALLATION_ID, host: settings.DOCKER_HOST };
 }
 
 function followPki(settings: RunnerSettings, log: Log): Promise<WatchedPki> {

@@ -4,7 +4,10 @@ import { autoFlag, choice, choices, flag, integer, optionalPort, secretText, tex
 export const RUNNER_SETTINGS = {
   FN_BIND: text("127.0.0.1", "Address to listen on"),
   FN_GRPC_PORT: integer(9190, "Port for gateways; 0 takes a free one", { max: 65_535 }),
-  FN_RUNNER_ID: text("", "Name of this runner in logs and placements; by default the host's name and the port"),
+  FN_RUNNER_ID: text(
+    "",
+    "Name of this runner in logs and placements, which no other of its Docker has; by default host and port",
+  ),
   FN_GATEWAY_IDENTITIES: words(["kiln-gateway"], "Names of gateways that may connect, as their certificates say them"),
   FN_NODE_CERT: text(
     "",

@@ -155,6 +155,7 @@ function noDirectories(bootId: string): SocketDirectories {
   return {
     create: (containerId) =>
       Promise.resolve({ path: `/${bootId}/${containerId}`, [Symbol.asyncDispose]: () => Promise.resolve() }),
+    hasLivingPeer: () => Promise.resolve(false),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 import { type Log, silentLog } from "../../core/log.ts";
-import { findDeadHomes, OWNER_SOCKET } from "./dead-homes.ts";
+import { findHomes, OWNER_SOCKET } from "./homes.ts";
 import { openSocketTmpfs, type SocketTmpfs, type SocketTmpfsOptions, unmountBelow } from "./socket-tmpfs.ts";
 
 export interface SocketDirectoriesOptions {
@@ -31,6 +31,8 @@ export interface SocketDirectory extends AsyncDisposable {
 export interface SocketDirectories extends AsyncDisposable {
   /** The id must not be guessable: nobody else can list the directories, but who knows a path can use it. */
   create(containerId: string): Promise<SocketDirectory>;
+  /** Whether another living runner of the same installation has its directories beside these. */
+  hasLivingPeer(): Promise<boolean>;
 }
 
 // A unix socket's path has 108 bytes in the kernel, the last of them zero.
@@ -50,7 +52,7 @@ export async function socketDirectories(options: SocketDirectoriesOptions): Prom
   const home = join(parent, `${prefix}${shortHash(bootId)}`);
   checkLength(parent, home);
 
-  for (const dead of await findDeadHomes(parent, prefix)) await removeHome(dead, log);
+  for (const dead of await findHomes(parent, prefix, "dead")) await removeHome(dead, log);
   await using made = new AsyncDisposableStack();
   made.use(await openHome(parent, home));
   made.defer(() => removeHome(home, log));
@@ -65,6 +67,7 @@ export async function socketDirectories(options: SocketDirectoriesOptions): Prom
       await make(path, tmpfs);
       return { path, [Symbol.asyncDispose]: () => remove(path, log, tmpfs) };
     },
+    hasLivingPeer: async () => (await findHomes(parent, prefix, "living")).some((other) => other !== home),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

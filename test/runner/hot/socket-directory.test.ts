@@ -67,13 +67,17 @@ describe("socketDirectories", () => {
     assert.equal((await readdir(parent)).length, 1);
   });
 
-  it("leaves living runners alone", async () => {
+  it("leaves living runners alone, and knows of them", async () => {
+    await leaveBehind("here");
     const living = await open("first");
     const { path } = await living.create("one");
+    await open("other", "elsewhere");
+    assert.equal(await living.hasLivingPeer(), false);
 
-    await open("second");
+    const second = await open("second");
 
     assert.ok((await stat(path)).isDirectory());
+    assert.deepEqual([await living.hasLivingPeer(), await second.hasLivingPeer()], [true, true]);
   });
 
   it("leaves dead runners of other installations alone", async () => {

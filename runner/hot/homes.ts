@@ -6,12 +6,15 @@ import { join } from "node:path";
 /** The socket a living runner listens on in its own directory. No container's id has a dot. */
 export const OWNER_SOCKET = "owner.sock";
 
-/** The directories below `parent` with this prefix whose runner is certainly gone. */
-export async function findDeadHomes(parent: string, prefix: string): Promise<readonly string[]> {
+/** Whose a directory of sockets is: `unsure` where no socket tells. */
+type Owner = "living" | "dead" | "unsure";
+
+/** The directories below `parent` with this prefix whose runner certainly lives, or is certainly gone. */
+export async function findHomes(parent: string, prefix: string, owner: Owner): Promise<readonly string[]> {
   const names = await readdir(parent).catch(() => []);
   const homes = names.filter((name) => name.startsWith(prefix)).map((name) => join(parent, name));
-  const dead = await Promise.all(homes.map(async (home) => (await isOurs(home)) && (await isDead(home))));
-  return homes.filter((_, index) => dead[index]);
+  const found = await Promise.all(homes.map(async (home) => (await isOurs(home)) && (await ownerOf(home)) === owner));
+  return homes.filter((_, index) => found[index]);
 }
 
 /** A directory another user made, or a link to elsewhere, is none of our business. */
@@ -24,13 +27,13 @@ async function isOurs(home: string): Promise<boolean> {
  * Only a refusal proves a death. Without any socket it cannot be told: a runner whose socket was swept from
  * a temporary directory may well live.
  */
-async function isDead(home: string): Promise<boolean> {
+async function ownerOf(home: string): Promise<Owner> {
   const socket = connect(join(home, OWNER_SOCKET));
   try {
     await once(socket, "connect");
-    return false;
+    return "living";
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
+    return error instanceof Error && "code" in error && error.code === "ECONNREFUSED" ? "dead" : "unsure";
   } finally {
     socket.destroy();
   }
