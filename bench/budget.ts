@@ -12,9 +12,9 @@ export function callsPerSecond(figures: readonly Measurement[]): readonly number
 
 export interface Budget {
   readonly what: string;
-  readonly ratio: number;
+  readonly measured: number;
   readonly limit: number;
-  /** Whether the ratio must not be above its limit, or not below. */
+  /** Whether it must not be above its limit, or not below. */
   readonly at: "most" | "least";
 }
 
@@ -23,9 +23,9 @@ export function ratioOf(figures: readonly number[], bound: readonly number[]): n
   return spread(figures.map((value, round) => value / (bound[round] ?? NaN))).median;
 }
 
-export function budgetRow({ what, ratio, limit, at }: Budget): readonly string[] {
-  const met = at === "most" ? ratio <= limit : ratio >= limit;
-  return [what, ratio.toFixed(2), `${at === "most" ? "≤" : "≥"} ${limit}`, met ? "met" : "missed"];
+export function budgetRow({ what, measured, limit, at }: Budget): readonly string[] {
+  const met = at === "most" ? measured <= limit : measured >= limit;
+  return [what, measured.toFixed(2), `${at === "most" ? "≤" : "≥"} ${limit}`, met ? "met" : "missed"];
 }
 
 export const BUDGET_HEAD = ["budget", "measured", "limit", ""] as const;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Environment } from "../core/config.ts";
 import { ensureDevPki } from "../kiln/dev-pki.ts";
 import { childrenOf } from "./accounts.ts";
-import { startProgram } from "./program.ts";
+import { type Runtime, startProgram } from "./program.ts";
 import { startSlowWire } from "./slow-wire.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -16,6 +16,9 @@ export interface KilnOptions {
   readonly functions: string;
   /** Beside what a runner of plain processes needs. */
   readonly runnerEnv?: Environment;
+  readonly gatewayEnv?: Environment;
+  /** What the gateway runs on. */
+  readonly gateway?: Runtime | undefined;
   readonly profile: string | undefined;
   /** Between gateway and runner, milliseconds each way. */
   readonly delayMs?: number;
@@ -40,6 +43,8 @@ export interface KilnSystem extends AsyncDisposable {
 export async function startKiln({
   functions,
   runnerEnv = {},
+  gatewayEnv = {},
+  gateway: runtime = "node",
   profile,
   onGatewayLine,
   delayMs = 0,
@@ -73,12 +78,15 @@ export async function startKiln({
   const gateway = made.use(
     await startProgram({
       main: join(root, "gateway/main.ts"),
-      execArgv: named(execArgv, "gateway"),
+      runtime,
+      // Deno writes no profile in Node's form.
+      execArgv: runtime === "node" ? named(execArgv, "gateway") : [],
       env: {
         FN_PORT: "0",
         FN_FUNCTIONS_FILE: functionsFile,
         FN_RUNNER_ADDRESSES: line.address,
         ...pkiEnv(pki.gateway),
+        ...gatewayEnv,
         ...(onGatewayLine === undefined ? {} : { FN_LOG_FORMAT: "json" }),
       },
       ...(onGatewayLine === undefined ? {} : { onLine: onGatewayLine }),

@@ -3,11 +3,14 @@ import process from "node:process";
 
 import { measureBodies } from "./bodies.ts";
 import { measureCold } from "./cold.ts";
+import { measureConcurrent } from "./concurrent.ts";
 import { measureFreeze } from "./freeze.ts";
+import { measureFreezing } from "./freezing.ts";
 import { measureGigabyte } from "./gigabyte.ts";
 import { startGenerator } from "./load/generator.ts";
 import { type BenchOptions, type Part, readOptions, USAGE } from "./options.ts";
 import { markdownTable, type Table, textTable } from "./table.ts";
+import { measureWaiting } from "./waiting.ts";
 import { measureWarm } from "./warm.ts";
 
 const args = process.argv.slice(2);
@@ -26,6 +29,9 @@ async function bench(options: BenchOptions): Promise<void> {
   process.stdout.write(`${where()}\nCommand: npm run bench -- ${args.join(" ")}\n${how(options)}\n\n`);
   const parts: Record<Part, () => Promise<readonly Table[]>> = {
     warm: () => measureWarm(options, generator),
+    concurrent: () => measureConcurrent(options, generator),
+    freezing: () => measureFreezing(options, process.env["DOCKER_HOST"], generator),
+    waiting: () => measureWaiting(options),
     bodies: () => measureBodies(options, generator),
     cold: () => measureCold(options, process.env["DOCKER_HOST"]),
     freeze: () => measureFreeze(options, process.env["DOCKER_HOST"]),
@@ -44,7 +50,8 @@ function where(): string {
   return `Machine: ${availableParallelism()} × ${model}, Linux ${release()}, Node ${process.version}; load average at the start ${load}`;
 }
 
-function how({ parts, rounds, seconds }: BenchOptions): string {
-  if (parts.every((part) => part === "gigabyte")) return "One run.";
-  return `Median (least..most) of ${rounds} rounds of ${seconds} s, each subject in turn in every round.`;
+function how({ parts, rounds, seconds, gateway }: BenchOptions): string {
+  const on = gateway === "deno" ? " Kiln's gateway is on Deno." : "";
+  if (parts.every((part) => part === "gigabyte" || part === "waiting")) return `One run.${on}`;
+  return `Median (least..most) of ${rounds} rounds of ${seconds} s, each subject in turn in every round.${on}`;
 }

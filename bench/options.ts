@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 
-export const PARTS = ["warm", "bodies", "cold", "freeze", "gigabyte"] as const;
+import { type Runtime, RUNTIMES } from "./program.ts";
+
+export const PARTS = ["warm", "concurrent", "freezing", "waiting", "bodies", "cold", "freeze", "gigabyte"] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
@@ -12,6 +14,9 @@ export interface BenchOptions {
   readonly seconds: number;
   /** Of the part "gigabyte". */
   readonly bytes: number;
+  /** Calls of the part "waiting". */
+  readonly waiting: number;
+  readonly gateway: Runtime;
   readonly markdown: boolean;
   /** Where gateway and runner leave their CPU profiles. */
   readonly profile: string | undefined;
@@ -19,11 +24,21 @@ export interface BenchOptions {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-  --only PART      warm, bodies, cold, freeze or gigabyte; may come more than once (all but gigabyte)
+  --only PART      may come more than once; all but gigabyte, unless told:
+                     warm        hot calls of 200 B beside their bounds, and memory
+                     concurrent  one container that takes 64 calls at a time
+                     freezing    the same load with idle containers frozen and not (Docker)
+                     waiting     calls that wait at the gateway, beside a bare Hono that holds them
+                     bodies      bodies of 200 B to 1 MiB beside a bare pipe
+                     cold        cold starts by phase beside Docker alone (Docker)
+                     freeze      one container's freeze and thaw (Docker)
+                     gigabyte    one very large body
   --rounds N       measurements of each kind, in turns with those of their bounds (5)
-  --clients N,N    clients at a time, up to 256 (1,16,64)
+  --clients N,N    clients at a time, up to 256 (1,16,64,256)
   --seconds N      length of one measurement (2)
   --bytes N        body of the part gigabyte (1000000000)
+  --waiting N      calls of the part waiting (10000)
+  --gateway NAME   what Kiln's gateway runs on, node or deno (node); its bounds stay on Node
   --markdown       tables for a README
   --profile DIR    CPU profiles of gateway and runner
 `;
@@ -35,9 +50,11 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     options: {
       only: { type: "string", multiple: true },
       rounds: { type: "string", default: "5" },
-      clients: { type: "string", default: "1,16,64" },
+      clients: { type: "string", default: "1,16,64,256" },
       seconds: { type: "string", default: "2" },
       bytes: { type: "string", default: "1000000000" },
+      waiting: { type: "string", default: "10000" },
+      gateway: { type: "string", default: "node" },
       markdown: { type: "boolean", default: false },
       profile: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
@@ -45,20 +62,22 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
   });
   if (values.help) return "help";
   return {
-    parts: (values.only ?? ["warm", "bodies", "cold", "freeze"]).map(partOf),
+    parts: (values.only ?? ["warm", "bodies", "cold", "freeze"]).map((text) => oneOf(PARTS, "measure", text)),
     rounds: integer("rounds", values.rounds, 1, 1_000),
     clients: values.clients.split(",").map((text) => integer("clients", text, 1, 256)),
     seconds: between("seconds", Number(values.seconds), 0.05, 60),
     bytes: integer("bytes", values.bytes, 1, 1e11),
+    waiting: integer("waiting", values.waiting, 1, 20_000),
+    gateway: oneOf(RUNTIMES, "run the gateway on", values.gateway),
     markdown: values.markdown,
     profile: values.profile,
   };
 }
 
-function partOf(text: string): Part {
-  const part = PARTS.find((known) => known === text);
-  if (part === undefined) throw new Error(`Cannot measure "${text}": expected ${PARTS.join(", ")}`);
-  return part;
+function oneOf<T extends string>(known: readonly T[], what: string, text: string): T {
+  const found = known.find((one) => one === text);
+  if (found === undefined) throw new Error(`Cannot ${what} "${text}": expected ${known.join(", ")}`);
+  return found;
 }
 
 function integer(name: string, text: string, min: number, max: number): number {

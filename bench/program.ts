@@ -1,13 +1,20 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
 import { pause, systemClock } from "../core/clock.ts";
 import type { Environment } from "../core/config.ts";
 
+/** Node is this process's own; Deno the one that was installed with Kiln. */
+export const RUNTIMES = ["node", "deno"] as const;
+export type Runtime = (typeof RUNTIMES)[number];
+
 export interface ProgramPlan {
   readonly main: string;
+  /** Node, unless told. */
+  readonly runtime?: Runtime;
   readonly args?: readonly string[];
   /** All of its environment but PATH: what the user has set must not change what is measured. */
   readonly env?: Environment;
@@ -26,10 +33,12 @@ export interface Program extends AsyncDisposable {
 const READY_MS = 30_000;
 const GRACE_MS = 20_000;
 
-/** Starts a program on this process's own runtime. @throws Error when it ends before it is ready */
+/** Starts a program. @throws Error when it ends before it is ready */
 export async function startProgram(plan: ProgramPlan): Promise<Program> {
-  const { main, args = [], env = {}, execArgv = [], onLine } = plan;
-  const child = spawn(process.execPath, [...process.execArgv, ...execArgv, main, ...args], {
+  const { main, runtime = "node", args = [], env = {}, execArgv = [], onLine } = plan;
+  const [command, own] =
+    runtime === "node" ? [process.execPath, process.execArgv] : [denoPath(), ["run", "--allow-all", "--no-check"]];
+  const child = spawn(command, [...own, ...execArgv, main, ...args], {
     env: { PATH, ...env },
     // The channel is there to notice our death by.
     stdio: ["ignore", "pipe", onLine === undefined ? "ignore" : "pipe", "ipc"],
@@ -56,6 +65,12 @@ export async function startProgram(plan: ProgramPlan): Promise<Program> {
 }
 
 const PATH = "/usr/local/bin:/usr/bin:/bin";
+
+/** Its program itself: npm's is a script that waits for it, and would be accounted for in its place. */
+export function denoPath(): string {
+  const shim = join(import.meta.dirname, "../node_modules/.bin/deno");
+  return execFileSync(shim, ["eval", "console.log(Deno.execPath())"], { encoding: "utf8" }).trim();
+}
 
 async function readAddress(stdout: Readable | null, exited: Promise<unknown>): Promise<string | undefined> {
   if (stdout === null) return undefined;

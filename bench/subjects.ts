@@ -33,6 +33,8 @@ export interface SubjectOptions {
   readonly fnId: string;
   /** Hot containers. */
   readonly most: number;
+  /** Calls at a time in each of them; 1, unless told. */
+  readonly callsEach?: number;
   readonly pairs: readonly BarePair[];
   /** Between gateways and runners, milliseconds each way; Kiln was started with the same. */
   readonly delayMs?: number;
@@ -45,11 +47,13 @@ export interface SubjectOptions {
 export async function openSubjects(
   kiln: KilnSystem,
   generator: Generator,
-  { fnId, most, pairs, delayMs = 0 }: SubjectOptions,
+  { fnId, most, callsEach = 1, pairs, delayMs = 0 }: SubjectOptions,
 ): Promise<Subjects> {
   await using made = new AsyncDisposableStack();
   const toKiln: Target = { origin: kiln.url, path: `/invoke/${fnId}` };
-  const sockets = await heat(kiln, generator, toKiln, most);
+  const hot = await heat(kiln, generator, toKiln, most);
+  // Who uses a socket once uses it for one call at a time.
+  const sockets = Array.from({ length: callsEach }, () => hot).flat();
   const functions = kiln.functionPids();
   const load = [generator.pid];
   const same = (target: Target) => (clients: number) => Array.from({ length: clients }, () => target);

@@ -1,11 +1,12 @@
 import { residentBytes } from "./accounts.ts";
 import { BUDGET_HEAD, type Budget, budgetRow, callsPerSecond, pathMicros, ratioOf } from "./budget.ts";
+import { CALL_HEAD, callCells } from "./call-table.ts";
 import { type KilnSystem, startKiln } from "./kiln-system.ts";
 import type { Generator } from "./load/generator.ts";
 import type { BenchOptions } from "./options.ts";
 import { compile, inTurns, type Measurement } from "./rounds.ts";
 import { openSubjects } from "./subjects.ts";
-import { shownSpread, type Table } from "./table.ts";
+import type { Table } from "./table.ts";
 
 const BODY_BYTES = 200;
 
@@ -22,9 +23,9 @@ const CORES = 2;
 
 /** Small calls to hot containers: what each process pays for one, and how fast they go. */
 export async function measureWarm(options: BenchOptions, generator: Generator): Promise<readonly Table[]> {
-  const { clients, rounds, seconds, profile } = options;
+  const { clients, rounds, seconds, profile, gateway } = options;
   const most = Math.max(...clients);
-  await using kiln = await startKiln({ functions: functions(most), profile });
+  await using kiln = await startKiln({ functions: functions(most), profile, gateway });
   const idle = memoryOf(kiln);
   await using subjects = await openSubjects(kiln, generator, {
     fnId: "hello",
@@ -37,7 +38,7 @@ export async function measureWarm(options: BenchOptions, generator: Generator): 
   const budgets: (readonly string[])[] = [];
   for (const many of clients) {
     const measured = await inTurns(subjects.all, generator, rounds, many, load);
-    for (const [{ name }, figures] of measured) rows.push([String(many), name, ...cells(figures)]);
+    for (const [{ name }, figures] of measured) rows.push([String(many), name, ...callCells(figures)]);
     const named = (wanted: string) => [...measured].find(([{ name }]) => name === wanted)?.[1] ?? [];
     budgets.push(...budgetsAt(many, named("Kiln"), named("bare program")).map(budgetRow));
   }
@@ -45,17 +46,7 @@ export async function measureWarm(options: BenchOptions, generator: Generator): 
   return [
     {
       title: `Warm calls with ${BODY_BYTES} B: CPU-µs per call of each process, latency, throughput`,
-      head: [
-        "clients",
-        "what",
-        "gateway µs",
-        "runner µs",
-        "both µs",
-        "function µs",
-        "load µs",
-        ...LATENCIES,
-        "calls/s",
-      ],
+      head: ["clients", "what", ...CALL_HEAD],
       rows,
     },
     { title: "Kiln against the bare program, median of the rounds' ratios", head: BUDGET_HEAD, rows: budgets },
@@ -70,49 +61,24 @@ export async function measureWarm(options: BenchOptions, generator: Generator): 
   ];
 }
 
-const LATENCIES = ["p50 ms", "p99 ms", "p99.9 ms"] as const;
-
 function budgetsAt(clients: number, kiln: readonly Measurement[], bare: readonly Measurement[]): readonly Budget[] {
   const at = `${clients} client${clients === 1 ? "" : "s"}`;
   const cpu = ratioOf(pathMicros(kiln), pathMicros(bare));
-  const budgets: Budget[] = [{ what: `CPU of gateway and runner, ${at}`, ratio: cpu, limit: 1.3, at: "most" }];
+  const budgets: Budget[] = [{ what: `CPU of gateway and runner, ${at}`, measured: cpu, limit: 1.3, at: "most" }];
   const p50 = (figures: readonly Measurement[]) => figures.map(({ p50Ms }) => p50Ms);
   if (clients === 1)
-    budgets.push({ what: "p50, 1 client", ratio: ratioOf(p50(kiln), p50(bare)), limit: 1.4, at: "most" });
+    budgets.push({ what: "p50, 1 client", measured: ratioOf(p50(kiln), p50(bare)), limit: 1.4, at: "most" });
   if (clients === 64) {
     const possible = kiln.map(({ cpuMicros, calls }) => {
       const perCall = Object.values(cpuMicros).reduce((sum, micros) => sum + micros, 0) / calls;
       return (CORES * 1e6) / perCall;
     });
     const what = `calls/s of what ${CORES} cores allow at that CPU, 64 clients`;
-    budgets.push({ what, ratio: ratioOf(callsPerSecond(kiln), possible), limit: 0.85, at: "least" });
+    budgets.push({ what, measured: ratioOf(callsPerSecond(kiln), possible), limit: 0.85, at: "least" });
   }
   return budgets;
 }
 
 function memoryOf({ gatewayPid, runnerPid }: KilnSystem): readonly string[] {
   return [gatewayPid, runnerPid].map((pid) => (residentBytes(pid) / 1_048_576).toFixed(0));
-}
-
-function cells(figures: readonly Measurement[]): string[] {
-  const cpu = (party: string) => {
-    const values = figures.map(({ cpuMicros, calls }) => (cpuMicros[party] ?? NaN) / calls);
-    return shownIfKnown(values);
-  };
-  const latency = (of: (figure: Measurement) => number) => shownSpread(figures.map(of), 2);
-  return [
-    cpu("gateway"),
-    cpu("runner"),
-    shownIfKnown(pathMicros(figures)),
-    cpu("function"),
-    cpu("load"),
-    latency(({ p50Ms }) => p50Ms),
-    latency(({ p99Ms }) => p99Ms),
-    latency(({ p999Ms }) => p999Ms),
-    shownSpread(callsPerSecond(figures)),
-  ];
-}
-
-function shownIfKnown(values: readonly number[]): string {
-  return values.some(Number.isNaN) ? "" : shownSpread(values);
 }
