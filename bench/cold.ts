@@ -3,6 +3,7 @@ import { once } from "node:events";
 
 import { pause, systemClock } from "../core/clock.ts";
 import { buildExampleImages } from "../examples/functions/build.ts";
+import { engineClient } from "../kiln/testing/engine-client.ts";
 import { connectEngine, type Docker, pingEngine } from "../runner/driver/docker/engine.ts";
 import { holderOptions } from "../runner/driver/docker/prefork/holder-options.ts";
 import { ensurePauseImage, PAUSE_COMMAND } from "../runner/driver/docker/prefork/pause-image.ts";
@@ -163,7 +164,7 @@ async function holdersReady(docker: Docker, runnerId: string, count: number): Pr
 /** A holder without Kiln. */
 async function rawHolder(docker: Docker): Promise<{ readonly id: string } & AsyncDisposable> {
   const name = `kiln-bench-holder-${randomBytes(6).toString("hex")}`;
-  const program = { image: await ensurePauseImage(docker), command: PAUSE_COMMAND };
+  const program = { image: await ensurePauseImage(engineClient(docker)), command: PAUSE_COMMAND };
   const options = holderOptions(name, "bridge", program, { id: name, runnerId: name, bootId: name });
   const container = await docker.createContainer(options);
   await container.start();

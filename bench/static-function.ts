@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 
+import { engineClient } from "../kiln/testing/engine-client.ts";
 import { type Docker } from "../runner/driver/docker/engine.ts";
 import { importProgram } from "../runner/driver/docker/prefork/pause-image.ts";
 import { elfProgram } from "../runner/driver/docker/prefork/pause-program.ts";
@@ -87,6 +88,6 @@ export async function buildStaticImage(docker: Docker): Promise<string | undefin
   if (architecture !== "x86_64") return undefined;
   const program = elfProgram(X86_64, CODE);
   const tag = createHash("sha256").update(program).digest("hex").slice(0, 12);
-  await importProgram(docker, program, { repository: REPOSITORY, tag });
+  await importProgram(engineClient(docker), program, { repository: REPOSITORY, tag });
   return `${REPOSITORY}:${tag}`;
 }

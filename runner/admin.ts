@@ -11,7 +11,7 @@ import type { RUNNER_SETTINGS } from "./settings.ts";
 
 export interface AdminSubjects {
   readonly runner: Runner;
-  readonly driver: Pick<Driver, "readiness">;
+  readonly driver: Pick<Driver, "availability">;
   readonly metrics: Metrics;
   readonly log: Log;
 }
@@ -30,7 +30,9 @@ export async function serveRunnerAdmin(
   return server;
 }
 
-async function runnerReadiness(runner: Runner, driver: AdminSubjects["driver"]): Promise<Readiness> {
+/** What gateways are told, too: nobody asks twice whether containers can be started. */
+function runnerReadiness(runner: Runner, { availability }: AdminSubjects["driver"]): Readiness {
   if (runner.status().draining) return { ready: false, detail: "draining" };
-  return (await driver.readiness?.()) ?? { ready: true, detail: "takes calls" };
+  const trouble = availability?.trouble;
+  return { ready: trouble === undefined, detail: trouble?.message ?? "takes calls" };
 }

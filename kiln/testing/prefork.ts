@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
-import { systemClock } from "../../core/clock.ts";
 import { createLog } from "../../core/log.ts";
 import { createMetrics } from "../../core/metrics.ts";
 import type { Installation } from "../../runner/driver/docker/container-options.ts";
@@ -13,6 +12,7 @@ import {
   type Prefork,
   type PreforkOptions,
 } from "../../runner/driver/docker/prefork/prefork.ts";
+import { engineClient } from "./engine-client.ts";
 import { eventually } from "./eventually.ts";
 
 /** A prefork pool on a real daemon, with a look behind it. Disposing it removes its holders. */
@@ -46,10 +46,10 @@ export function preforkBench(docker: Docker, options: Partial<PreforkOptions> = 
   const lines: string[] = [];
   const metrics = createMetrics();
   const log = createLog({ level: "debug", write: (line) => void lines.push(line) });
-  const program = async () => ({ image: await ensurePauseImage(docker), command: PAUSE_COMMAND });
+  const program = async () => ({ image: await ensurePauseImage(engineClient(docker)), command: PAUSE_COMMAND });
   const prefork = openPrefork(
     { size: 1, useOnce: true, networks: [], program, ...options },
-    { docker, installation, clock: systemClock, log, metrics },
+    { ...engineClient(docker), installation, log, metrics },
   );
   prefork.open();
 

@@ -12,6 +12,7 @@ import { throughOutages } from "../../runner/driver/docker/through-outages.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 import type { StatusOptions } from "../../runner/status/check-status.ts";
+import { engineClient } from "./engine-client.ts";
 import { processRunner } from "./process-runner.ts";
 
 export interface SystemRunnerOptions {
@@ -58,8 +59,8 @@ export async function systemRunner(runnerId: string, options: SystemRunnerOption
   const bootId = randomBytes(8).toString("hex");
   const id = `testing-${process.pid}`;
   const installation = { id, runnerId, bootId };
-  const plain = dockerDriver({ docker, guard, clock: systemClock, log, images: pulls, installation });
-  const host = { docker, installation, clock: systemClock, log };
+  const host = { ...engineClient(docker), installation, log };
+  const plain = dockerDriver({ ...host, guard, images: pulls });
   const driver =
     pings === undefined
       ? plain

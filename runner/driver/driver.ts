@@ -1,7 +1,6 @@
 import type { CallError } from "../../core/call-error.ts";
 import type { CallId, ExtensionMap, HeaderList } from "../../core/call.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
-import type { Readiness } from "../../core/readiness.ts";
 import type { Isolation } from "../../core/session/frames.ts";
 
 /** Starts containers. `Options` is what it creates one from, for instance dockerode's create options. */
@@ -22,8 +21,6 @@ export interface Driver<Options = unknown> extends AsyncDisposable {
   options(task: ContainerTask, place: ContainerPlace): Options;
   /** Creates and starts a container from what the hooks made of its options. The guard stands in here. */
   readonly start: Start<Options>;
-  /** Whether it can start containers now; always, where there is no such question. */
-  readiness?(): Promise<Readiness>;
   /** Where it depends on something that may go away and come back. */
   readonly availability?: Availability;
   /** Whether containers would find what is at this path of the runner's. Without it, they would. */

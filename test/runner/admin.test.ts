@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { systemClock } from "../../core/clock.ts";
+import { CallError } from "../../core/call-error.ts";
+import { readSettings } from "../../core/config.ts";
+import { silentLog } from "../../core/log.ts";
 import { createMetrics } from "../../core/metrics.ts";
 import { createAuthority } from "../../kiln/pki.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
-import { dockerOrSkip } from "../../kiln/testing/docker.ts";
 import { eventually } from "../../kiln/testing/eventually.ts";
 import { runnerProcess } from "../../kiln/testing/main-process.ts";
 import { offerTo } from "../../kiln/testing/offer.ts";
 import { processRunner } from "../../kiln/testing/process-runner.ts";
-import { engineReadiness } from "../../runner/driver/docker/engine-readiness.ts";
-import { connectEngine } from "../../runner/driver/docker/engine.ts";
+import { serveRunnerAdmin } from "../../runner/admin.ts";
+import { RUNNER_SETTINGS } from "../../runner/settings.ts";
 
-const { engine, host, skip } = await dockerOrSkip();
 const authority = await createAuthority();
 
 /** The value of a time series. */
@@ -33,6 +33,23 @@ describe("a runner's admin listener", { timeout: 60_000 }, () => {
     const text = await (await fetch(`http://${address}/metrics`)).text();
     assert.equal(valueOf(text, "fn_running"), 0);
     assert.ok(valueOf(text, "fn_util_mem_avail") > 1_000_000, "bytes");
+  });
+
+  it("says what gateways are told while its driver is in trouble, and asks nothing for it", async () => {
+    const availability = { trouble: undefined as CallError | undefined, observe: () => () => {} };
+    await using runner = await processRunner({});
+    const settings = readSettings(RUNNER_SETTINGS, { FN_ADMIN_PORT: "0" });
+    const parts = { runner, driver: { availability }, metrics: createMetrics(), log: silentLog };
+    await using admin = await serveRunnerAdmin(settings, parts);
+    const ready = async () => {
+      const response = await fetch(`http://${admin?.address}/readyz`);
+      return [response.status, await response.json()];
+    };
+    assert.deepEqual(await ready(), [200, { ready: true, detail: "takes calls" }]);
+
+    availability.trouble = new CallError("docker_unavailable", "Docker cannot be reached: it hangs");
+
+    assert.deepEqual(await ready(), [503, { ready: false, detail: "Docker cannot be reached: it hangs" }]);
   });
 
   it("is not there unless it is asked for, and not beyond loopback without a token", async () => {
@@ -70,32 +87,5 @@ describe("a runner's metrics", { timeout: 60_000 }, () => {
     const startSeconds = valueOf(text, "fn_container_start_duration_seconds_sum");
     assert.equal(startSeconds, (finish?.timings.startMs ?? 0) / 1_000);
     assert.ok(startSeconds > 0 && startSeconds < 5, `${startSeconds} s`);
-  });
-});
-
-describe("engineReadiness", () => {
-  it("is ready while Docker answers", { skip }, async () => {
-    const { ready, detail } = await engineReadiness(engine, host, systemClock)();
-
-    assert.deepEqual([ready, /^Docker [\d.]+.* answers$/.test(detail)], [true, true], detail);
-  });
-
-  it("is not where it does not, and asks once for all who ask at a time", async () => {
-    let asked = 0;
-    const away = connectEngine({ host: "unix:///no/such/docker.sock" });
-    const counting = new Proxy(away, {
-      get(target, name) {
-        if (name === "version") asked += 1;
-        return Reflect.get(target, name) as unknown;
-      },
-    });
-    const readiness = engineReadiness(counting, "unix:///no/such/docker.sock", systemClock);
-
-    const states = await Promise.all([readiness(), readiness(), readiness()]);
-    states.push(await readiness());
-
-    assert.ok(states.every(({ ready }) => !ready));
-    assert.match(states[0]?.detail ?? "", /Docker does not answer at unix:\/\/\/no\/such/);
-    assert.equal(asked, 1);
   });
 });

@@ -5,9 +5,9 @@ import { text } from "node:stream/consumers";
 import type { ContainerCreateOptions } from "dockerode";
 
 import { CallError } from "../../../core/call-error.ts";
-import { pause, type Clock } from "../../../core/clock.ts";
+import { pause } from "../../../core/clock.ts";
 import { engineFailure, unlessGone, type EngineStep } from "./docker-errors.ts";
-import { ENGINE_TIMEOUTS, engineCall, type EngineTimeouts } from "./engine-call.ts";
+import { engineCall, type EngineClient } from "./engine-call.ts";
 import type { Docker } from "./engine.ts";
 
 /** The Engine's calls for single containers: bounded in time, failing with CallErrors, with what dockerode leaves out. */
@@ -37,13 +37,10 @@ export interface ExitWatch {
 
 const REMOVE_RETRY_MS = 100;
 
-export function containerEngine(
-  docker: Docker,
-  clock: Clock,
-  timeouts: EngineTimeouts = ENGINE_TIMEOUTS,
-): ContainerEngine {
+export function containerEngine(client: EngineClient): ContainerEngine {
+  const { docker } = client;
   const bounded = <T>(step: EngineStep, call: (abortSignal: AbortSignal) => Promise<T>) =>
-    engineCall(clock, step, call, timeouts.requestMs);
+    engineCall(client, step, call);
 
   return {
     async create({ name, platform, ...body }) {
@@ -100,7 +97,7 @@ export function containerEngine(
         return info?.State.OOMKilled ?? false;
       }),
 
-    remove: (idOrName) => removeUntilGone(docker, clock, timeouts, idOrName),
+    remove: (idOrName) => removeUntilGone(client, idOrName),
   };
 }
 
@@ -109,19 +106,16 @@ function unlessStopped(error: unknown): void {
 }
 
 /** Removes a container by force, its volumes too, and waits while somebody else does or its process lingers. */
-async function removeUntilGone(
-  docker: Docker,
-  clock: Clock,
-  { requestMs, removeMs }: EngineTimeouts,
-  idOrName: string,
-): Promise<boolean> {
+async function removeUntilGone(client: EngineClient, idOrName: string): Promise<boolean> {
+  const { docker, clock } = client;
+  const { requestMs, removeMs } = client.timeouts;
   const until = clock.now() + removeMs;
   const setting = removeMs < requestMs ? "FN_DOCKER_REMOVE_TIMEOUT_MSECS" : undefined;
   for (let asked = false; ; asked = true) {
     try {
       const remove = (abortSignal: AbortSignal) =>
         docker.getContainer(idOrName).remove({ force: true, v: true, abortSignal });
-      await engineCall(clock, "remove the container", remove, Math.min(requestMs, removeMs), setting);
+      await engineCall(client, "remove the container", remove, Math.min(requestMs, removeMs), setting);
       return true;
     } catch (error) {
       const { status } = engineFailure(error instanceof CallError ? error.cause : error);

@@ -8,7 +8,7 @@ import { containerEngine } from "./container-engine.ts";
 import { containerFreezers, type FreezeBy } from "./container-freezer.ts";
 import { containerOptions, hostPath, type Installation } from "./container-options.ts";
 import { type StartDependencies, startContainer } from "./docker-container.ts";
-import type { EngineTimeouts } from "./engine-call.ts";
+import { ENGINE_TIMEOUTS, type EngineTimeouts } from "./engine-call.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
 import { createImages, type ImageOptions } from "./images/images.ts";
@@ -43,9 +43,10 @@ export interface DockerDriverOptions {
 export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCreateOptions> {
   const { docker, installation, guard, clock, log, output: sink, prefork } = options;
   const sandbox = { ...DEFAULT_SANDBOX, ...options.sandbox };
-  const engine = containerEngine(docker, clock, options.timeouts);
+  const client = { docker, clock, timeouts: options.timeouts ?? ENGINE_TIMEOUTS };
+  const engine = containerEngine(client);
   const freezer = containerFreezers({ engine, clock, log }, options.freezeBy ?? "cgroup");
-  const images = createImages(docker, clock, options.images, log);
+  const images = createImages(client, options.images, log);
   const nextNetwork = inTurn(sandbox.networks);
   // What the driver itself asked for: the measure of what hooks may do, out of their reach.
   const built = new WeakMap<ContainerPlace, ContainerCreateOptions>();
@@ -80,9 +81,9 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
     prepare: ({ image, appName }, { registryToken }, signal) =>
       images.prepare({ image, appName, registryToken }, AbortSignal.any([signal, closing.signal])),
 
-    imageId: async (image, signal) => (await inspectImage(docker, clock, image, signal))?.Id,
+    imageId: async (image, signal) => (await inspectImage(client, image, signal))?.Id,
 
-    sees: (path) => seesPath(docker, hostPath(path, sandbox)),
+    sees: (path) => seesPath(client, hostPath(path, sandbox)),
 
     options(task, place) {
       const sources = { task, place, sandbox, installation, network: nextNetwork() };

@@ -15,6 +15,8 @@ export type EngineStep =
   | "remove the container"
   | "list the containers"
   | "inspect the network"
+  | "describe itself"
+  | "import an image"
   | "list the images"
   | "remove the image";
 

@@ -1,15 +1,13 @@
 import type { ContainerInfo } from "dockerode";
 
-import type { Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
 import { containerEngine } from "./container-engine.ts";
 import { thawAbandoned } from "./container-freezer.ts";
 import { LABELS, type Installation } from "./container-options.ts";
-import { engineCall } from "./engine-call.ts";
-import type { Docker } from "./engine.ts";
+import { engineCall, type EngineClient } from "./engine-call.ts";
 
-interface Tools {
-  readonly clock: Clock;
+export interface SweepDependencies extends EngineClient {
+  readonly installation: Installation;
   readonly log: Log;
 }
 
@@ -17,49 +15,44 @@ interface Tools {
  * Removes what an earlier run of this runner left behind, and resolves with how many containers that were.
  * Containers of other runners, other installations and of anything else are not touched.
  */
-export async function removeLeftovers(docker: Docker, installation: Installation, tools: Tools): Promise<number> {
-  const isLeft = ({ Labels }: ContainerInfo) => isOlder(Labels, installation.bootId);
-  return removeOurs(docker, installation, tools, isLeft);
+export async function removeLeftovers(dependencies: SweepDependencies): Promise<number> {
+  const { bootId } = dependencies.installation;
+  return removeOurs(dependencies, ({ Labels }) => isOlder(Labels, bootId));
 }
 
 /** Removes the function containers of this run of the runner that nobody answers for. */
 export async function removeStrays(
-  docker: Docker,
-  installation: Installation,
-  tools: Tools,
+  dependencies: SweepDependencies,
   isKnown: (name: string) => boolean,
 ): Promise<number> {
-  return removeOurs(docker, installation, tools, ({ Names, Labels }) => {
-    const isFunctions = Labels[LABELS.boot] === installation.bootId && Labels[LABELS.fn] !== undefined;
+  const { bootId } = dependencies.installation;
+  return removeOurs(dependencies, ({ Names, Labels }) => {
+    const isFunctions = Labels[LABELS.boot] === bootId && Labels[LABELS.fn] !== undefined;
     return isFunctions && !Names.some((name) => isKnown(name.replace(/^\//, "")));
   });
 }
 
 /** The ids of this runner's containers that have not ended. */
-export async function runningContainers(
-  docker: Docker,
-  installation: Installation,
-  clock: Clock,
-): Promise<ReadonlySet<string>> {
-  const ours = await listOurs(docker, installation, clock);
+export async function runningContainers(dependencies: SweepDependencies): Promise<ReadonlySet<string>> {
+  const ours = await listOurs(dependencies);
   return new Set(ours.filter(({ State }) => ["running", "paused"].includes(State)).map(({ Id }) => Id));
 }
 
-function listOurs(docker: Docker, { id, runnerId }: Installation, clock: Clock): Promise<ContainerInfo[]> {
+function listOurs(dependencies: SweepDependencies): Promise<ContainerInfo[]> {
+  const { id, runnerId } = dependencies.installation;
   const label = [`${LABELS.installation}=${id}`, `${LABELS.runner}=${runnerId}`];
-  return engineCall(clock, "list the containers", (abortSignal) =>
-    docker.listContainers({ all: true, filters: { label }, abortSignal }),
+  return engineCall(dependencies, "list the containers", (abortSignal) =>
+    dependencies.docker.listContainers({ all: true, filters: { label }, abortSignal }),
   );
 }
 
 async function removeOurs(
-  docker: Docker,
-  installation: Installation,
-  { clock, log }: Tools,
+  dependencies: SweepDependencies,
   isWanted: (container: ContainerInfo) => boolean,
 ): Promise<number> {
-  const ours = await listOurs(docker, installation, clock);
-  const engine = containerEngine(docker, clock);
+  const { clock, log } = dependencies;
+  const ours = await listOurs(dependencies);
+  const engine = containerEngine(dependencies);
   const removed = await Promise.all(
     ours.filter(isWanted).map(async ({ Id }) => {
       try {

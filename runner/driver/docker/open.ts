@@ -7,8 +7,8 @@ import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver, FunctionOutput } from "../driver.ts";
 import { checkSandbox } from "./check-sandbox.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
+import type { EngineClient } from "./engine-call.ts";
 import { enginePing, watchEngine } from "./engine-health.ts";
-import { engineReadiness } from "./engine-readiness.ts";
 import { connectEngine, isOlderThan, pingEngine, type Docker } from "./engine.ts";
 import { watchGuard } from "./guard-file.ts";
 import { createGuard } from "./guard.ts";
@@ -22,7 +22,6 @@ import { throughOutages } from "./through-outages.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 
-const PING_MS = 5_000;
 /** The first that can give a container a cgroup namespace of its own. */
 const OLDEST_DOCKER = "20.10.0";
 
@@ -39,8 +38,9 @@ export async function openDocker(
   { runnerId, bootId }: RunnerIdentity,
   { guardFile, log, metrics, output }: OpenOptions,
 ): Promise<Driver<ContainerCreateOptions>> {
-  const docker = connectEngine({ host: settings.DOCKER_HOST });
-  const version = await pingEngine(docker, PING_MS);
+  const client = clientOf(settings);
+  const { docker } = client;
+  const version = await pingEngine(docker, settings.FN_DOCKER_PING_TIMEOUT_MSECS);
   if (version === undefined) {
     throw new Error(
       `Cannot start: Docker does not answer at ${settings.DOCKER_HOST} (DOCKER_HOST), or set FN_DRIVER=process`,
@@ -49,27 +49,21 @@ export async function openDocker(
   if (isOlderThan(version, OLDEST_DOCKER)) {
     throw new Error(`Cannot start: docker version is too old. Required: ${OLDEST_DOCKER} Found: ${version}`);
   }
-  await checkSandbox(docker, { rootMiB: settings.FN_MAX_FS_SIZE_MB, runtime: settings.FN_DOCKER_RUNTIME });
+  await checkSandbox(client, { rootMiB: settings.FN_MAX_FS_SIZE_MB, runtime: settings.FN_DOCKER_RUNTIME });
   const installation = { id: settings.FN_INSTALLATION_ID, runnerId, bootId };
+  const host = { ...client, installation, log };
   await using made = new AsyncDisposableStack();
   const guard = guardFile === undefined ? createGuard() : made.use(await watchGuard(guardFile, log, systemClock));
   const source = { inline: settings.FN_DOCKER_AUTH, directory: settings.DOCKER_CONFIG };
   const auths = made.use(await watchRegistryAuths(source, { log, clock: systemClock }));
   const everybodys = await loaded(docker, settings.FN_DOCKER_LOAD_FILE, log);
-  const prefork = preforkOf(settings, { docker, installation, clock: systemClock, log, metrics }, auths);
+  const prefork = preforkOf(settings, { ...host, metrics }, auths);
   const plain = dockerDriver({
-    docker,
-    installation,
+    ...host,
     guard,
-    clock: systemClock,
-    log,
     output,
     prefork,
     sandbox: sandboxOf(settings),
-    timeouts: {
-      requestMs: settings.FN_DOCKER_TIMEOUT_MSECS,
-      removeMs: settings.FN_DOCKER_REMOVE_TIMEOUT_MSECS,
-    },
     images: imageOptions(settings, auths, everybodys),
   });
   const health = watchEngine(enginePing(docker), {
@@ -78,17 +72,28 @@ export async function openDocker(
     clock: systemClock,
     log,
   });
-  const driver = made.use(throughOutages(plain, { docker, installation, health, clock: systemClock, log }));
+  const driver = made.use(throughOutages(plain, { ...host, health }));
   const owned = made.move();
   return {
     ...driver,
-    readiness: engineReadiness(docker, settings.DOCKER_HOST, systemClock),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
     async removeLeftovers() {
-      const containers = await removeLeftovers(docker, installation, { clock: systemClock, log });
+      const containers = await removeLeftovers(host);
       if (containers > 0) log.info("Removed what an earlier run left behind", { containers });
       // Not before: what was left behind has places on the networks.
       prefork?.open();
+    },
+  };
+}
+
+/** All that asks this Engine for anything has these limits. */
+function clientOf(settings: RunnerSettings): EngineClient {
+  return {
+    docker: connectEngine({ host: settings.DOCKER_HOST }),
+    clock: systemClock,
+    timeouts: {
+      requestMs: settings.FN_DOCKER_TIMEOUT_MSECS,
+      removeMs: settings.FN_DOCKER_REMOVE_TIMEOUT_MSECS,
     },
   };
 }

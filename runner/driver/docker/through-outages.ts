@@ -1,21 +1,14 @@
 import { CallError } from "../../../core/call-error.ts";
-import { pause, type Clock } from "../../../core/clock.ts";
-import type { Log } from "../../../core/log.ts";
+import { pause } from "../../../core/clock.ts";
 import type { ContainerExit, Driver, HotContainer } from "../driver.ts";
 import { containerEngine } from "./container-engine.ts";
-import type { Installation } from "./container-options.ts";
 import type { EngineHealth } from "./engine-health.ts";
-import type { Docker } from "./engine.ts";
-import { removeStrays, runningContainers } from "./leftovers.ts";
+import { removeStrays, runningContainers, type SweepDependencies } from "./leftovers.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
-export interface OutageDependencies {
-  readonly docker: Docker;
-  readonly installation: Installation;
+export interface OutageDependencies extends SweepDependencies {
   /** Belongs to the driver that is made of it. */
   readonly health: EngineHealth;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** What Docker was asked for before it hung, it does once it goes on, whoever has left meanwhile. */
@@ -34,8 +27,8 @@ const LOST: ContainerExit = { exitCode: 137, outOfMemory: false };
  * hears that it is back, and those that nobody knows of are removed.
  */
 export function throughOutages<Options>(driver: Driver<Options>, dependencies: OutageDependencies): Driver<Options> {
-  const { docker, installation, health, clock, log } = dependencies;
-  const engine = containerEngine(docker, clock);
+  const { health, clock, log } = dependencies;
+  const engine = containerEngine(dependencies);
   /** Names of containers that somebody answers for. */
   const known = new Set<string>();
   /** Those that run, by their ids. */
@@ -48,14 +41,14 @@ export function throughOutages<Options>(driver: Driver<Options>, dependencies: O
 
   const sweep = async () => {
     try {
-      const removed = await removeStrays(docker, installation, { clock, log }, (name) => known.has(name));
+      const removed = await removeStrays(dependencies, (name) => known.has(name));
       if (removed > 0) log.info("Removed what an outage of Docker left behind", { containers: removed });
     } catch (reason) {
       log.warn("Docker's outage may have left containers behind", { reason });
     }
   };
   const census = async () => {
-    const there = await runningContainers(docker, installation, clock);
+    const there = await runningContainers(dependencies);
     for (const [id, lost] of running) if (!there.has(id)) lost();
   };
   /** Tries until it works: until then nobody hears that Docker is back. */

@@ -1,8 +1,7 @@
-import { pause, type Clock } from "../../../../core/clock.ts";
+import { pause } from "../../../../core/clock.ts";
 import type { Log } from "../../../../core/log.ts";
 import { isGone } from "../docker-errors.ts";
-import { engineCall } from "../engine-call.ts";
-import type { Docker } from "../engine.ts";
+import { engineCall, type EngineClient } from "../engine-call.ts";
 import { ImageCache, type CachedImage } from "./image-cache.ts";
 import { inspectImage } from "./inspect-image.ts";
 
@@ -20,9 +19,7 @@ export interface ImageCleaner extends AsyncDisposable {
   removal(id: string): Promise<unknown> | undefined;
 }
 
-export interface CleanerDependencies {
-  readonly docker: Docker;
-  readonly clock: Clock;
+export interface CleanerDependencies extends EngineClient {
   readonly log: Log;
 }
 
@@ -87,10 +84,13 @@ export function startImageCleaner(options: ImageCleaningOptions, dependencies: C
   };
 }
 
-async function learn(cache: ImageCache, { docker, clock, log }: CleanerDependencies, stop: AbortSignal): Promise<void> {
+async function learn(cache: ImageCache, dependencies: CleanerDependencies, stop: AbortSignal): Promise<void> {
+  const { docker, clock, log } = dependencies;
   while (!stop.aborted) {
     try {
-      const images = await engineCall(clock, "list the images", (abortSignal) => docker.listImages({ abortSignal }));
+      const images = await engineCall(dependencies, "list the images", (abortSignal) =>
+        docker.listImages({ abortSignal }),
+      );
       for (const { Id, RepoTags, Size } of images) cache.update({ id: Id, tags: RepoTags ?? [], bytes: Size });
       return;
     } catch (reason) {
@@ -101,15 +101,16 @@ async function learn(cache: ImageCache, { docker, clock, log }: CleanerDependenc
 }
 
 /** By its names, as they are now: Docker does not remove by id what has several, and a name may be another image's by now. */
-async function remove({ id, tags }: CachedImage, { docker, clock, log }: CleanerDependencies): Promise<boolean> {
+async function remove({ id, tags }: CachedImage, dependencies: CleanerDependencies): Promise<boolean> {
+  const { docker, log } = dependencies;
   try {
-    const there = await inspectImage(docker, clock, id, new AbortController().signal);
+    const there = await inspectImage(dependencies, id, new AbortController().signal);
     for (const name of [...(there?.RepoTags ?? []), id]) {
-      await engineCall(clock, "remove the image", (abortSignal) => docker.getImage(name).remove({ abortSignal })).catch(
-        (error: unknown) => {
-          if (!isGone(error)) throw error;
-        },
-      );
+      await engineCall(dependencies, "remove the image", (abortSignal) =>
+        docker.getImage(name).remove({ abortSignal }),
+      ).catch((error: unknown) => {
+        if (!isGone(error)) throw error;
+      });
     }
     log.info("Removed an image that was not used", { image: tags[0] ?? id });
     return true;

@@ -1,7 +1,6 @@
 import { CallError } from "../../../../core/call-error.ts";
-import type { Clock } from "../../../../core/clock.ts";
 import { silentLog, type Log } from "../../../../core/log.ts";
-import type { Docker } from "../engine.ts";
+import type { EngineClient } from "../engine-call.ts";
 import { unlessAborted } from "../unless-aborted.ts";
 import { createImageAccess, type ImageRequest } from "./image-access.ts";
 import { NO_CLEANER, startImageCleaner, type ImageCleaningOptions } from "./image-cleaner.ts";
@@ -41,14 +40,15 @@ const NO_RETRIES: PullRetries = { retries: 0, minDelayMs: 0, stepMs: 0, maxDelay
 const HOUR_MS = 3_600_000;
 const PULLS_AT_ONCE = 4;
 
-export function createImages(docker: Docker, clock: Clock, options: ImageOptions = {}, log: Log = silentLog): Images {
+export function createImages(client: EngineClient, options: ImageOptions = {}, log: Log = silentLog): Images {
+  const { docker, clock } = client;
   const { allowVolumes = false, allowLocal = true, everybodys, auths = NO_AUTHS, retries = NO_RETRIES } = options;
   const { pullTimeoutMs = 600_000, rightMs = HOUR_MS, pullsAtOnce = PULLS_AT_ONCE, cleaning } = options;
   const rights = new ImageRights(clock, rightMs);
   const registry = createRegistry({ docker, clock, log, retries, atOnce: pullsAtOnce });
   const access = createImageAccess(auths, rights, registry);
   const shared = new SharedWork<ImageDescription>(pullTimeoutMs, clock);
-  const cleaner = cleaning === undefined ? NO_CLEANER : startImageCleaner(cleaning, { docker, clock, log });
+  const cleaner = cleaning === undefined ? NO_CLEANER : startImageCleaner(cleaning, { ...client, log });
 
   /** Whether it came from no registry, as far as can be told, and may be used all the same. */
   const isFree = (found: ImageDescription, image: string): boolean => {
@@ -58,7 +58,7 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
 
   const obtain = async (request: ImageRequest, signal: AbortSignal): Promise<ImageDescription> => {
     const { image } = request;
-    const there = await inspectImage(docker, clock, image, signal);
+    const there = await inspectImage(client, image, signal);
     if (there !== undefined && (await access.prove(request, there, signal))) return there;
     const credentials = access.credentials(request);
     try {
@@ -66,7 +66,7 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
     } catch (error) {
       throw there !== undefined && imageOrigin(there, image).kind === "local" ? localRefused(error, image) : error;
     }
-    const pulled = await inspectImage(docker, clock, image, signal);
+    const pulled = await inspectImage(client, image, signal);
     if (pulled === undefined) {
       throw new CallError("image_pull_failed", `Failed to pull image '${image}': it was pulled and is not there`);
     }
@@ -76,7 +76,7 @@ export function createImages(docker: Docker, clock: Clock, options: ImageOptions
 
   const usable = async (request: ImageRequest, signal: AbortSignal): Promise<ImageDescription> => {
     const { image } = request;
-    const there = await inspectImage(docker, clock, image, signal);
+    const there = await inspectImage(client, image, signal);
     if (there !== undefined && (isFree(there, image) || access.isKnown(request, there))) return there;
     const late = () => tooLate(image, pullTimeoutMs);
     return await shared.wait(access.key(request), (stop) => obtain(request, stop), late, signal);

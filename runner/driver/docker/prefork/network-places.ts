@@ -1,8 +1,7 @@
 import type { NetworkInspectInfo } from "dockerode";
 
-import type { Clock } from "../../../../core/clock.ts";
 import { unlessGone } from "../docker-errors.ts";
-import { engineCall } from "../engine-call.ts";
+import { engineCall, type EngineClient } from "../engine-call.ts";
 import type { Docker } from "../engine.ts";
 import type { Places } from "./pool-networks.ts";
 
@@ -13,14 +12,13 @@ const RESERVED_ADDRESSES = 3;
 
 /** How many holders a network can have, those in `ours` included. */
 export async function networkPlaces(
-  docker: Docker,
-  clock: Clock,
+  client: EngineClient,
   network: string,
   ours: (containerId: string) => boolean,
 ): Promise<Places> {
   try {
-    const found = await engineCall(clock, "inspect the network", (abortSignal) =>
-      inspect(docker, network, abortSignal).catch(unlessGone),
+    const found = await engineCall(client, "inspect the network", (abortSignal) =>
+      inspect(client.docker, network, abortSignal).catch(unlessGone),
     );
     return found === undefined ? "gone" : placesOf(found, ours);
   } catch {

@@ -1,8 +1,8 @@
 import type { Settings } from "../../../../core/config.ts";
 import type { RUNNER_SETTINGS } from "../../../settings.ts";
-import { unlessGone } from "../docker-errors.ts";
-import type { Docker } from "../engine.ts";
+import type { EngineClient } from "../engine-call.ts";
 import { parseImage } from "../images/image-reference.ts";
+import { inspectImage } from "../images/inspect-image.ts";
 import { pullImage } from "../images/pull-image.ts";
 import { NO_AUTHS, type RegistryAuths } from "../images/registry-auths.ts";
 import type { HolderProgram } from "./holder-options.ts";
@@ -43,29 +43,29 @@ export function preforkOf(
       useOnce: settings.FN_EXPERIMENTAL_PREFORK_USE_ONCE,
       networks: settings.FN_EXPERIMENTAL_PREFORK_NETWORKS,
       program: (closing) => {
-        if (image === "") return ownProgram(dependencies.docker);
+        if (image === "") return ownProgram(dependencies);
         const signal = AbortSignal.any([closing, AbortSignal.timeout(settings.FN_HOT_PULL_TIMEOUT_MSECS)]);
-        return pulled(dependencies.docker, { image, command: words }, auths, signal);
+        return pulled(dependencies, { image, command: words }, auths, signal);
       },
     },
     dependencies,
   );
 }
 
-async function ownProgram(docker: Docker): Promise<HolderProgram> {
-  return { image: await ensurePauseImage(docker), command: PAUSE_COMMAND };
+async function ownProgram(client: EngineClient): Promise<HolderProgram> {
+  return { image: await ensurePauseImage(client), command: PAUSE_COMMAND };
 }
 
 /** The operator's program, with its image there. */
 async function pulled(
-  docker: Docker,
+  client: EngineClient,
   program: HolderProgram,
   auths: RegistryAuths,
   signal: AbortSignal,
 ): Promise<HolderProgram> {
   const { image } = program;
-  const found = await docker.getImage(image).inspect().catch(unlessGone);
+  const found = await inspectImage(client, image, signal);
   const credentials = () => auths.find(parseImage(image), "");
-  if (found === undefined) await pullImage(docker, image, credentials(), signal);
+  if (found === undefined) await pullImage(client.docker, image, credentials(), signal);
   return program;
 }

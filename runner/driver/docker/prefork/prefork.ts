@@ -1,10 +1,9 @@
 import { CallError } from "../../../../core/call-error.ts";
-import type { Clock } from "../../../../core/clock.ts";
 import type { Log } from "../../../../core/log.ts";
 import type { Metrics } from "../../../../core/metrics.ts";
 import { containerEngine } from "../container-engine.ts";
 import type { Installation } from "../container-options.ts";
-import type { Docker } from "../engine.ts";
+import type { EngineClient } from "../engine-call.ts";
 import { unlessAborted } from "../unless-aborted.ts";
 import { DockerHolders } from "./docker-holders.ts";
 import type { HolderProgram } from "./holder-options.ts";
@@ -25,10 +24,8 @@ export interface PreforkOptions {
   readonly rate?: Rate;
 }
 
-export interface PreforkDependencies {
-  readonly docker: Docker;
+export interface PreforkDependencies extends EngineClient {
   readonly installation: Installation;
-  readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -58,13 +55,13 @@ export interface NamespaceLease {
 const RATE: Rate = { perSecond: 10, burst: 20 };
 
 export function openPrefork(options: PreforkOptions, dependencies: PreforkDependencies): Prefork {
-  const { docker, installation, clock, log, metrics } = dependencies;
+  const { installation, clock, log, metrics } = dependencies;
   const { size, useOnce, program, rate = RATE } = options;
   const networks = options.networks.length === 0 ? ["bridge"] : options.networks;
   const count = preforkMetrics(metrics, size);
   const losing = new Map<Lease, AbortController>();
 
-  const engine = containerEngine(docker, clock);
+  const engine = containerEngine(dependencies);
   const closing = new AbortController();
   const holders = new DockerHolders({
     engine,
@@ -81,7 +78,7 @@ export function openPrefork(options: PreforkOptions, dependencies: PreforkDepend
     {
       look: (network) => {
         const ours = (id: string) => holders.has(id);
-        void networkPlaces(docker, clock, network, ours).then((places) => pool.looked(network, places));
+        void networkPlaces(dependencies, network, ours).then((places) => pool.looked(network, places));
       },
       initialise: (holder, network) => holders.initialise(holder, network),
       start: (holder) => holders.start(holder),

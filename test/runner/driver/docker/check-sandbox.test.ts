@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
+import { engineClient } from "../../../../kiln/testing/engine-client.ts";
 import { optionSources } from "../../../../kiln/testing/option-sources.ts";
 import { checkSandbox } from "../../../../runner/driver/docker/check-sandbox.ts";
 import { containerOptions } from "../../../../runner/driver/docker/container-options.ts";
@@ -10,15 +11,15 @@ const { engine, skip } = await dockerOrSkip();
 
 describe("checkSandbox", { skip, timeout: 30_000 }, () => {
   it("takes a runtime that the daemon has, and names those it has instead of another", async () => {
-    await checkSandbox(engine, { rootMiB: 0, runtime: "runc" });
+    await checkSandbox(engineClient(engine), { rootMiB: 0, runtime: "runc" });
 
-    await assert.rejects(checkSandbox(engine, { rootMiB: 0, runtime: "runcible" }), {
+    await assert.rejects(checkSandbox(engineClient(engine), { rootMiB: 0, runtime: "runcible" }), {
       message: /^Cannot start: FN_DOCKER_RUNTIME is "runcible", and Docker has .*\brunc\b/,
     });
   });
 
   it("takes a size of the root filesystem only from a daemon that can keep it", async () => {
-    const kept = await checkSandbox(engine, { rootMiB: 64, runtime: "" }).then(
+    const kept = await checkSandbox(engineClient(engine), { rootMiB: 64, runtime: "" }).then(
       () => true,
       (error: unknown) => {
         assert.ok(error instanceof Error);

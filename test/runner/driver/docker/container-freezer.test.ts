@@ -8,6 +8,7 @@ import { silentLog, type Log } from "../../../../core/log.ts";
 import { buildExampleImages } from "../../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
 import { driverBench } from "../../../../kiln/testing/driver/driver-bench.ts";
+import { engineClient } from "../../../../kiln/testing/engine-client.ts";
 import { engineProxy } from "../../../../kiln/testing/engine-proxy.ts";
 import { freezerState } from "../../../../kiln/testing/freezer-state.ts";
 import { taskFor } from "../../../../kiln/testing/task-for.ts";
@@ -121,14 +122,14 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
       "kiln.runner": installation.runnerId,
       "kiln.boot": "before",
     });
-    const own = { engine: containerEngine(engine, systemClock), clock: systemClock, log: silentLog };
+    const own = { engine: containerEngine(engineClient(engine)), clock: systemClock, log: silentLog };
     const pid = await own.engine.pid(id);
     await using killed = await openCgroupFreezer({ containerId: id, pid }, systemClock);
     await killed.freeze(signal());
     assert.equal(await freezerState(engine, id), "frozen");
     const { docker, removedWhile } = watchfulEngine();
 
-    assert.equal(await removeLeftovers(docker, installation, own), 1);
+    assert.equal(await removeLeftovers({ ...own, ...engineClient(docker), installation }), 1);
 
     assert.deepEqual(removedWhile, ["running"]);
   });
@@ -137,7 +138,7 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
     const warnings: string[] = [];
     const log: Log = { ...silentLog, warn: (message) => void warnings.push(message) };
     // As a runner in a container would find it: the number is another process there.
-    const lost: ContainerEngine = { ...containerEngine(engine, systemClock), pid: () => Promise.resolve(process.pid) };
+    const lost: ContainerEngine = { ...containerEngine(engineClient(engine)), pid: () => Promise.resolve(process.pid) };
     const freezers = containerFreezers({ engine: lost, clock: systemClock, log }, "cgroup");
     const ids = await Promise.all([container(t), container(t)]);
     for (const id of ids) {
@@ -154,7 +155,7 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
 
   it("does not believe in a thaw by a daemon that forgot its pause", async (t) => {
     const id = await container(t);
-    const own = { engine: containerEngine(engine, systemClock), clock: systemClock, log: silentLog };
+    const own = { engine: containerEngine(engineClient(engine)), clock: systemClock, log: silentLog };
     await using freezer = containerFreezers(own, "pause")(id);
     await freezer.freeze(signal());
     await engine.getContainer(id).unpause();
@@ -165,7 +166,7 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
   it("can be thawed after a pause that failed", async (t) => {
     const id = await container(t);
     const away: ContainerEngine = {
-      ...containerEngine(engine, systemClock),
+      ...containerEngine(engineClient(engine)),
       pause: () => Promise.reject(new CallError("docker_unavailable")),
     };
     await using freezer = containerFreezers({ engine: away, clock: systemClock, log: silentLog }, "pause")(id);
@@ -178,7 +179,7 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
 
   it("keeps nobody waiting for a Docker that hangs while it is asked where to freeze", async (t) => {
     const id = await container(t);
-    const hung: ContainerEngine = { ...containerEngine(engine, systemClock), pid: () => new Promise(() => {}) };
+    const hung: ContainerEngine = { ...containerEngine(engineClient(engine)), pid: () => new Promise(() => {}) };
     await using freezer = containerFreezers({ engine: hung, clock: systemClock, log: silentLog }, "cgroup")(id);
     const reason = new CallError("runner_internal", "too late");
 
@@ -194,7 +195,7 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
 
   it("does not thaw what has ended", async (t) => {
     const id = await container(t);
-    const own = { engine: containerEngine(engine, systemClock), clock: systemClock, log: silentLog };
+    const own = { engine: containerEngine(engineClient(engine)), clock: systemClock, log: silentLog };
     await using freezer = containerFreezers(own, "cgroup")(id);
     await freezer.freeze(signal());
     await engine.getContainer(id).remove({ force: true });
@@ -204,7 +205,7 @@ describe("a docker container's freezer", { skip, timeout: 120_000 }, () => {
 
   it("freezes nothing any more once it is disposed of", async (t) => {
     const id = await container(t);
-    const own = { engine: containerEngine(engine, systemClock), clock: systemClock, log: silentLog };
+    const own = { engine: containerEngine(engineClient(engine)), clock: systemClock, log: silentLog };
     const freezer = containerFreezers(own, "cgroup")(id);
     await freezer.freeze(signal());
     const late = freezer[Symbol.asyncDispose]();

@@ -2,21 +2,27 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { before, describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 
 import { systemClock } from "../../../../core/clock.ts";
 import { silentLog } from "../../../../core/log.ts";
 import { buildExampleImages } from "../../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
 import { driverBench } from "../../../../kiln/testing/driver/driver-bench.ts";
+import { engineClient } from "../../../../kiln/testing/engine-client.ts";
 import { engineProxy } from "../../../../kiln/testing/engine-proxy.ts";
 import { optionSources } from "../../../../kiln/testing/option-sources.ts";
 import { taskFor } from "../../../../kiln/testing/task-for.ts";
+import { checkSandbox } from "../../../../runner/driver/docker/check-sandbox.ts";
 import { containerEngine } from "../../../../runner/driver/docker/container-engine.ts";
 import { dockerDriver, type ContainerCreateOptions } from "../../../../runner/driver/docker/docker-driver.ts";
-import { ENGINE_TIMEOUTS } from "../../../../runner/driver/docker/engine-call.ts";
+import { ENGINE_TIMEOUTS, type EngineClient } from "../../../../runner/driver/docker/engine-call.ts";
 import { connectEngine, type Docker } from "../../../../runner/driver/docker/engine.ts";
 import { createGuard } from "../../../../runner/driver/docker/guard.ts";
+import { inspectImage } from "../../../../runner/driver/docker/images/inspect-image.ts";
+import { removeLeftovers, runningContainers } from "../../../../runner/driver/docker/leftovers.ts";
+import { networkPlaces } from "../../../../runner/driver/docker/prefork/network-places.ts";
+import { ensurePauseImage } from "../../../../runner/driver/docker/prefork/pause-image.ts";
 import type { ContainerPlace, DriverHook } from "../../../../runner/driver/driver.ts";
 
 const { engine, host, skip } = await dockerOrSkip();
@@ -77,14 +83,42 @@ describe("a docker driver without its daemon", () => {
 });
 
 describe("a Docker that hangs", () => {
-  it("is told of with the setting that bounds the removal", async (t) => {
-    const hanging = createServer().listen(0, "127.0.0.1");
-    t.after(() => hanging.close().closeAllConnections());
-    await once(hanging, "listening");
-    const { port } = hanging.address() as AddressInfo;
-    const docker = connectEngine({ host: `tcp://127.0.0.1:${port}` });
+  let docker: Docker;
+  const hanging = createServer();
+  before(async () => {
+    await once(hanging.listen(0, "127.0.0.1"), "listening");
+    docker = connectEngine({ host: `tcp://127.0.0.1:${(hanging.address() as AddressInfo).port}` });
+  });
+  after(() => hanging.close().closeAllConnections());
 
-    const removal = containerEngine(docker, systemClock, { ...ENGINE_TIMEOUTS, removeMs: 20 }).remove("kiln-0");
+  const own = { installation: { id: "i", runnerId: "r", bootId: "b" }, log: silentLog };
+  const signal = new AbortController().signal;
+  const asks: Record<string, (client: EngineClient) => Promise<unknown>> = {
+    "an image": (client) => inspectImage(client, "image", signal),
+    "what it runs": (client) => runningContainers({ ...client, ...own }),
+    "what was left behind": (client) => removeLeftovers({ ...client, ...own }),
+    "a holder's image": (client) => ensurePauseImage(client),
+    "a container": (client) => containerEngine(client).create({}),
+    "its runtimes": (client) => checkSandbox(client, { rootMiB: 0, runtime: "runsc" }),
+  };
+  for (const [what, ask] of Object.entries(asks)) {
+    it(`is asked for ${what} for as long as the setting says`, async () => {
+      const client = { ...engineClient(docker), timeouts: { ...ENGINE_TIMEOUTS, requestMs: 20 } };
+
+      await assert.rejects(ask(client), { message: /it had 20 ms to .*, FN_DOCKER_TIMEOUT_MSECS$/ });
+    });
+  }
+
+  it("tells no places on a network", async () => {
+    const client = { ...engineClient(docker), timeouts: { ...ENGINE_TIMEOUTS, requestMs: 20 } };
+
+    assert.equal(await networkPlaces(client, "bridge", () => false), "unknown");
+  });
+
+  it("is told of with the setting that bounds the removal", async () => {
+    const removal = containerEngine({ ...engineClient(docker), timeouts: { ...ENGINE_TIMEOUTS, removeMs: 20 } }).remove(
+      "kiln-0",
+    );
 
     await assert.rejects(removal, { message: /it had 20 ms to remove the container, FN_DOCKER_REMOVE_TIMEOUT_MSECS$/ });
   });

@@ -9,6 +9,7 @@ import { silentLog } from "../../../../core/log.ts";
 import { buildExampleImages } from "../../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
 import { type DriverBench, driverBench } from "../../../../kiln/testing/driver/driver-bench.ts";
+import { engineClient } from "../../../../kiln/testing/engine-client.ts";
 import { type ProbeReport, probeReport } from "../../../../kiln/testing/probe-report.ts";
 import { taskFor } from "../../../../kiln/testing/task-for.ts";
 import { type ContainerCreateOptions, dockerDriver } from "../../../../runner/driver/docker/docker-driver.ts";
@@ -93,7 +94,7 @@ describe("a function that fills its socket directory", { skip: root, timeout: 12
     const tmpfs = {
       wanted: true,
       options: "size=1m,nr_inodes=16,mode=0777",
-      sees: (path: string) => seesPath(engine, path),
+      sees: (path: string) => seesPath(engineClient(engine), path),
     };
     await using bench = await driverBench(own, tmpfs);
     await using probe = await bench.start(taskFor("probe"));
@@ -116,8 +117,8 @@ describe("seesPath", { skip, timeout: 30_000 }, () => {
     const containers = async () =>
       (await engine.listContainers({ all: true, filters: { ancestor: ["kiln-no-such-image:none"] } })).length;
 
-    assert.equal(await seesPath(engine, there), true);
-    assert.equal(await seesPath(engine, join(there, "missing")), false);
+    assert.equal(await seesPath(engineClient(engine), there), true);
+    assert.equal(await seesPath(engineClient(engine), join(there, "missing")), false);
     assert.equal(await containers().catch(() => 0), 0);
   });
 });

@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { before, describe, it, type TestContext } from "node:test";
 
-import { systemClock } from "../../../../core/clock.ts";
 import { silentLog } from "../../../../core/log.ts";
 import { buildExampleImages } from "../../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
+import { engineClient } from "../../../../kiln/testing/engine-client.ts";
 import { removeLeftovers } from "../../../../runner/driver/docker/leftovers.ts";
 
 const { engine, skip } = await dockerOrSkip();
 
-const own = { clock: systemClock, log: silentLog };
 const installation = { id: `tests-${randomBytes(6).toString("hex")}`, runnerId: "r1", bootId: "now" };
+const own = { ...engineClient(engine), installation, log: silentLog };
 
 async function container(t: TestContext, labels: Record<string, string>, start = false): Promise<string> {
   const made = await engine.createContainer({
@@ -46,7 +46,7 @@ describe("removeLeftovers", { skip, timeout: 60_000 }, () => {
     const running = await container(t, labels({ bootId: "before" }), true);
     const created = await container(t, labels({ bootId: "long before" }));
 
-    const removed = await removeLeftovers(engine, installation, own);
+    const removed = await removeLeftovers(own);
 
     assert.equal(removed, 2);
     assert.deepEqual([await isThere(running), await isThere(created)], [false, false]);
@@ -63,7 +63,7 @@ describe("removeLeftovers", { skip, timeout: 60_000 }, () => {
       await container(t, {}),
     ];
 
-    assert.equal(await removeLeftovers(engine, installation, own), 0);
+    assert.equal(await removeLeftovers(own), 0);
 
     for (const id of others) assert.equal(await isThere(id), true);
   });

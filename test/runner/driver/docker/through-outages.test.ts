@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { systemClock } from "../../../../core/clock.ts";
 import { silentLog } from "../../../../core/log.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
+import { engineClient } from "../../../../kiln/testing/engine-client.ts";
 import { eventually } from "../../../../kiln/testing/eventually.ts";
 import { dockerDriver } from "../../../../runner/driver/docker/docker-driver.ts";
 import { watchEngine } from "../../../../runner/driver/docker/engine-health.ts";
@@ -24,9 +24,8 @@ function bench() {
     return await engine.listContainers(options);
   };
   const dependencies = {
-    docker,
+    ...engineClient(docker),
     installation: { id: `tests-${process.pid}`, runnerId: "outages", bootId: "b1" },
-    clock: systemClock,
     log: silentLog,
   };
   const ping = () => (state.away ? Promise.reject(new Error("connect ECONNREFUSED")) : Promise.resolve());

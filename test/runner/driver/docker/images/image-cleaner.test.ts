@@ -6,9 +6,9 @@ import { describe, it, type TestContext } from "node:test";
 
 import { pack } from "tar-stream";
 
-import { systemClock } from "../../../../../core/clock.ts";
 import { silentLog } from "../../../../../core/log.ts";
 import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
+import { engineClient } from "../../../../../kiln/testing/engine-client.ts";
 import { eventually } from "../../../../../kiln/testing/eventually.ts";
 import type { Docker } from "../../../../../runner/driver/docker/engine.ts";
 import { startImageCleaner } from "../../../../../runner/driver/docker/images/image-cleaner.ts";
@@ -51,7 +51,7 @@ describe("startImageCleaner", { skip, timeout: 60_000 }, () => {
     const names = await threeImages(t);
     const { Id: id } = await engine.getImage(names[0] ?? "").inspect();
     const options = { maxBytes: 1_024 * KIB, exemptTags: [] };
-    await using cleaner = startImageCleaner(options, { docker: seeingOnly(names), clock: systemClock, log: silentLog });
+    await using cleaner = startImageCleaner(options, { ...engineClient(seeingOnly(names)), log: silentLog });
     const held = cleaner.hold({ id, tags: names.slice(0, 1), bytes: 512 * KIB });
 
     await eventually(async () => assert.deepEqual(await there(names), [true, false, false]));
@@ -63,8 +63,7 @@ describe("startImageCleaner", { skip, timeout: 60_000 }, () => {
     const names = await threeImages(t);
     const options = { maxBytes: 512 * KIB, exemptTags: names.slice(0, 2) };
     await using _cleaner = startImageCleaner(options, {
-      docker: seeingOnly(names),
-      clock: systemClock,
+      ...engineClient(seeingOnly(names)),
       log: silentLog,
     });
 
@@ -81,7 +80,7 @@ describe("startImageCleaner", { skip, timeout: 60_000 }, () => {
     const [repo = "", tag = ""] = old.split(":");
     await engine.getImage(used).tag({ repo, tag });
     const options = { maxBytes: 768 * KIB, exemptTags: [] };
-    await using cleaner = startImageCleaner(options, { docker, clock: systemClock, log: silentLog });
+    await using cleaner = startImageCleaner(options, { ...engineClient(docker), log: silentLog });
 
     using _held = cleaner.hold({ id: usedId, tags: [used], bytes: 512 * KIB });
 

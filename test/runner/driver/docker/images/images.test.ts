@@ -3,8 +3,8 @@ import { describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { CallError } from "../../../../../core/call-error.ts";
-import { systemClock } from "../../../../../core/clock.ts";
 import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
+import { engineClient } from "../../../../../kiln/testing/engine-client.ts";
 import { engineProxy } from "../../../../../kiln/testing/engine-proxy.ts";
 import {
   fakeRegistry,
@@ -16,6 +16,7 @@ import type { ImageRequest } from "../../../../../runner/driver/docker/images/im
 import { createImages } from "../../../../../runner/driver/docker/images/images.ts";
 
 const { engine, host, skip } = await dockerOrSkip();
+const client = engineClient(engine);
 const forever = new AbortController().signal;
 
 /** A registry, and its image away from the daemon when the test is over. */
@@ -49,7 +50,7 @@ const isThere = (image: string) =>
 describe("images", { skip, timeout: 60_000 }, () => {
   it("are pulled when absent, and only then", async (t) => {
     const registry = await registryFor(t);
-    await using images = createImages(engine, systemClock);
+    await using images = createImages(client);
 
     await images.prepare(asked(registry.image), forever);
     const before = registry.manifestRequests;
@@ -62,7 +63,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
 
   it("are pulled with the call's registry token", async (t) => {
     const registry = await registryFor(t, { token: "rennet" });
-    await using images = createImages(engine, systemClock);
+    await using images = createImages(client);
 
     await assert.rejects(images.prepare(asked(registry.image, "whey"), forever), { code: "image_pull_failed" });
     assert.equal(await isThere(registry.image), false);
@@ -73,7 +74,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
 
   it("that a registry does not have keep Docker's words and a 4xx", async (t) => {
     const registry = await registryFor(t);
-    await using images = createImages(engine, systemClock);
+    await using images = createImages(client);
     const missing = `${registry.host}/cheese:2`;
 
     await assert.rejects(images.prepare(asked(missing), forever), (error) => {
@@ -89,7 +90,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
   });
 
   it("on a registry that cannot be reached are a 502", async () => {
-    await using images = createImages(engine, systemClock);
+    await using images = createImages(client);
 
     const pulled = images.prepare(asked("127.0.0.1:1/cheese:1"), forever);
 
@@ -103,7 +104,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
   it("are pulled in bounded time", async (t) => {
     const registry = await registryFor(t);
     t.after(registry.hold());
-    await using images = createImages(engine, systemClock, { pullTimeoutMs: 300 });
+    await using images = createImages(client, { pullTimeoutMs: 300 });
 
     await assert.rejects(images.prepare(asked(registry.image), forever), { code: "image_pull_timeout", status: 504 });
   });
@@ -111,7 +112,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
   it("are pulled once for many, even if the first to ask leaves", async (t) => {
     const registry = await registryFor(t);
     const release = registry.hold();
-    await using images = createImages(engine, systemClock);
+    await using images = createImages(client);
     const first = new AbortController();
     const leaving = images.prepare(asked(registry.image), first.signal);
     const staying = Array.from({ length: 5 }, () => images.prepare(asked(registry.image), forever));
@@ -131,7 +132,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
     await using proxy = await engineProxy(host);
     const registries = [await registryFor(t), await registryFor(t)];
     const release = registries.map((registry) => registry.hold());
-    await using images = createImages(connectEngine({ host: proxy.host }), systemClock);
+    await using images = createImages(engineClient(connectEngine({ host: proxy.host })));
     const pulls = () => proxy.requests.filter((line) => line.startsWith("POST /images/create")).length;
 
     const all = Array.from({ length: 20 }, (_, i) => images.prepare(asked(registries[i % 2]?.image ?? ""), forever));
@@ -145,7 +146,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
   it("are pulled a few at a time, the others in their turn", async (t) => {
     const registries = [await registryFor(t), await registryFor(t)];
     const release = registries.map((registry) => registry.hold());
-    await using images = createImages(engine, systemClock, { pullsAtOnce: 1 });
+    await using images = createImages(client, { pullsAtOnce: 1 });
     const all = registries.map(({ image }) => images.prepare(asked(image), forever));
     const busy = () => registries.filter(({ manifestRequests }) => manifestRequests > 0).length;
 
@@ -162,7 +163,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
   it("fail once for all who wait, with the registry's words (Fn's TestImagePullConcurrent2)", async (t) => {
     await using proxy = await engineProxy(host);
     const registry = await registryFor(t);
-    await using images = createImages(connectEngine({ host: proxy.host }), systemClock);
+    await using images = createImages(engineClient(connectEngine({ host: proxy.host })));
 
     const all = Array.from({ length: 10 }, () => images.prepare(asked(`${registry.host}/quark:1`), forever));
 
@@ -174,7 +175,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
 
   it("are pulled past a registry that wants less (Fn's TestDockerPullRetries)", async (t) => {
     const registry = await registryFor(t, { tooManyRequests: 1 });
-    await using images = createImages(engine, systemClock, { retries });
+    await using images = createImages(client, { retries });
 
     using _held = await images.prepare(asked(registry.image), forever);
 
@@ -183,7 +184,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
 
   it("are not pulled again without such a policy, and the registry's words are kept (Fn's TestDockerPullNoRetry)", async (t) => {
     const registry = await registryFor(t, { tooManyRequests: 1_000 });
-    await using images = createImages(engine, systemClock, { retries: { ...retries, on: ["5xx"] } });
+    await using images = createImages(client, { retries: { ...retries, on: ["5xx"] } });
 
     await assert.rejects(images.prepare(asked(registry.image), forever), {
       code: "image_pull_failed",
@@ -194,7 +195,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
   it("are not waited for any longer than their caller wants", async (t) => {
     const registry = await registryFor(t);
     t.after(registry.hold());
-    await using images = createImages(engine, systemClock);
+    await using images = createImages(client);
 
     const waited = images.prepare(asked(registry.image), AbortSignal.timeout(200));
 
@@ -203,8 +204,8 @@ describe("images", { skip, timeout: 60_000 }, () => {
 
   it("with a VOLUME are refused, unless that is allowed", async (t) => {
     const registry = await registryFor(t, { volumes: ["/data"] });
-    await using strict = createImages(engine, systemClock);
-    await using lenient = createImages(engine, systemClock, { allowVolumes: true });
+    await using strict = createImages(client);
+    await using lenient = createImages(client, { allowVolumes: true });
 
     await assert.rejects(strict.prepare(asked(registry.image), forever), {
       code: "image_has_volume",
@@ -231,7 +232,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
         },
       });
     };
-    await using images = createImages(docker, systemClock, { cleaning: { maxBytes: 0, exemptTags: [] } });
+    await using images = createImages(engineClient(docker), { cleaning: { maxBytes: 0, exemptTags: [] } });
     (await images.prepare(asked(registry.image), forever))[Symbol.dispose]();
     await removing.promise;
 

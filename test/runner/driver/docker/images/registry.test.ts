@@ -7,13 +7,14 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { pack } from "tar-stream";
 
 import { CallError } from "../../../../../core/call-error.ts";
-import { systemClock } from "../../../../../core/clock.ts";
 import { dockerRegistry, registryOrSkip, type DockerRegistry } from "../../../../../kiln/testing/docker-registry.ts";
 import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
+import { engineClient } from "../../../../../kiln/testing/engine-client.ts";
 import { createImages, type ImageOptions } from "../../../../../runner/driver/docker/images/images.ts";
 import { parseRegistryAuths } from "../../../../../runner/driver/docker/images/registry-auths.ts";
 
 const { engine, skip: noDocker } = await dockerOrSkip();
+const client = engineClient(engine);
 const skip = noDocker === false ? await registryOrSkip() : noDocker;
 const forever = new AbortController().signal;
 
@@ -54,7 +55,7 @@ describe("images of a registry that asks for a password", { skip, timeout: 60_00
   /** The registry's credentials are the app's of the name `dairy`, and nobody else's. */
   const imagesFor = (options: ImageOptions = {}) => {
     const config = { apps: { dairy: { auths: { [registry.host]: { auth } } } } };
-    return createImages(engine, systemClock, {
+    return createImages(client, {
       auths: parseRegistryAuths(JSON.stringify(config), "the test"),
       ...options,
     });
@@ -113,7 +114,7 @@ describe("images of a registry that asks for a password", { skip, timeout: 60_00
   it("that hangs are given up in time", async (t) => {
     await using hung = await dockerRegistry(engine);
     const image = await pushed(t, hung, "brie:1");
-    await using images = createImages(engine, systemClock, { pullTimeoutMs: 300 });
+    await using images = createImages(client, { pullTimeoutMs: 300 });
 
     hung.pause();
 
@@ -133,7 +134,7 @@ describe("images of a registry that asks for tokens", { skip, timeout: 60_000 },
 
   it("are pulled, and used once they are here, with a token for them and with no other", async (t) => {
     const image = await pushed(t, registry, "private/brie:1");
-    await using images = createImages(engine, systemClock, { rightMs: 0 });
+    await using images = createImages(client, { rightMs: 0 });
     const withToken = (repository: string) => requested(image, "dairy", registry.token(repository));
 
     await assert.rejects(images.prepare(withToken("private/gouda"), forever), { code: "image_pull_failed" });
@@ -151,7 +152,7 @@ describe("images of an open registry", { skip, timeout: 60_000 }, () => {
 
   it("are everybody's", async (t) => {
     const image = await pushed(t, registry, "brie:1");
-    await using images = createImages(engine, systemClock, { allowLocal: false });
+    await using images = createImages(client, { allowLocal: false });
 
     using _pulled = await images.prepare(requested(image, "dairy"), forever);
     using _used = await images.prepare(requested(image, "bakery"), forever);
@@ -159,7 +160,7 @@ describe("images of an open registry", { skip, timeout: 60_000 }, () => {
 
   it("are pulled anew where what is here is there no more", async (t) => {
     const image = await pushed(t, registry, "moving:1");
-    await using images = createImages(engine, systemClock, { rightMs: 0 });
+    await using images = createImages(client, { rightMs: 0 });
     using _old = await images.prepare(requested(image, "dairy"), forever);
     const before = (await engine.getImage(image).inspect()).Id;
     const newer = await tinyImage();
@@ -178,9 +179,9 @@ describe("images of no registry", { skip, timeout: 60_000 }, () => {
     const image = await tinyImage();
     t.after(() => remove(image));
     const { Id } = await engine.getImage(image).inspect();
-    await using lenient = createImages(engine, systemClock, { allowLocal: true });
-    await using strict = createImages(engine, systemClock, { allowLocal: false });
-    await using loaded = createImages(engine, systemClock, { allowLocal: false, everybodys: new Set([Id]) });
+    await using lenient = createImages(client, { allowLocal: true });
+    await using strict = createImages(client, { allowLocal: false });
+    await using loaded = createImages(client, { allowLocal: false, everybodys: new Set([Id]) });
 
     using _free = await lenient.prepare(requested(image, "dairy"), forever);
     using _everybodys = await loaded.prepare(requested(image, "dairy"), forever);

@@ -8,6 +8,7 @@ import { readSettings } from "../../../../../core/config.ts";
 import { silentLog } from "../../../../../core/log.ts";
 import { createMetrics } from "../../../../../core/metrics.ts";
 import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
+import { engineClient } from "../../../../../kiln/testing/engine-client.ts";
 import { eventually } from "../../../../../kiln/testing/eventually.ts";
 import { fakeRegistry } from "../../../../../kiln/testing/fake-registry.ts";
 import { holdersOf, preforkBench } from "../../../../../kiln/testing/prefork.ts";
@@ -23,7 +24,7 @@ const startedAt = async (id: string) => (await engine.getContainer(id).inspect()
 const labelled = ({ id, runnerId }: { id: string; runnerId: string }, bootId: string) => ({ id, runnerId, bootId });
 
 describe("the prefork pool on Docker", { skip, timeout: 180_000 }, () => {
-  before(async () => void (await ensurePauseImage(engine)));
+  before(async () => void (await ensurePauseImage(engineClient(engine))));
 
   it("holds namespaces in containers of a program of its own, labelled as the runner's and as holders", async () => {
     await using bench = preforkBench(engine, { size: 2 });
@@ -106,7 +107,8 @@ describe("the prefork pool on Docker", { skip, timeout: 180_000 }, () => {
     const killed = preforkBench(engine, { rate: { perSecond: 0, burst: 1 } });
     await Promise.all([killed.ready(1), other.ready(1)]);
 
-    await removeLeftovers(engine, labelled(killed.installation, "next"), { clock: systemClock, log: silentLog });
+    const installation = labelled(killed.installation, "next");
+    await removeLeftovers({ ...engineClient(engine), installation, log: silentLog });
 
     assert.deepEqual(await killed.holders(), []);
     assert.equal((await other.holders()).length, 1);
@@ -159,9 +161,8 @@ describe("the prefork pool on Docker", { skip, timeout: 180_000 }, () => {
     });
     const installation = { id: `prefork-${randomBytes(6).toString("hex")}`, runnerId: "r1", bootId: "b1" };
     await using prefork = preforkOf(settings, {
-      docker: engine,
+      ...engineClient(engine),
       installation,
-      clock: systemClock,
       log: silentLog,
       metrics: createMetrics(),
     });
@@ -186,7 +187,7 @@ describe("the prefork pool on Docker", { skip, timeout: 180_000 }, () => {
       FN_EXPERIMENTAL_PREFORK_CMD: "/no/such program",
     });
     const installation = { id: `prefork-${randomBytes(6).toString("hex")}`, runnerId: "r1", bootId: "b1" };
-    const dependencies = { docker: engine, installation, clock: systemClock, log: silentLog, metrics: createMetrics() };
+    const dependencies = { ...engineClient(engine), installation, log: silentLog, metrics: createMetrics() };
     await using prefork = preforkOf(settings, dependencies);
     prefork?.open();
 
@@ -209,7 +210,7 @@ describe("the prefork pool on Docker", { skip, timeout: 180_000 }, () => {
       FN_EXPERIMENTAL_PREFORK_IMAGE: `${registry.host}/cheese:1`,
     });
     const installation = { id: `prefork-${randomBytes(6).toString("hex")}`, runnerId: "r1", bootId: "b1" };
-    const dependencies = { docker: engine, installation, clock: systemClock, log: silentLog, metrics: createMetrics() };
+    const dependencies = { ...engineClient(engine), installation, log: silentLog, metrics: createMetrics() };
     const prefork = preforkOf(settings, dependencies);
     prefork?.open();
     await eventually(() => assert.ok(registry.manifestRequests > 0));
@@ -224,9 +225,8 @@ describe("the prefork pool on Docker", { skip, timeout: 180_000 }, () => {
 
   it("is none at size 0, and asks for an image where there is a command", () => {
     const dependencies = {
-      docker: engine,
+      ...engineClient(engine),
       installation: { id: "i", runnerId: "r", bootId: "b" },
-      clock: systemClock,
       log: silentLog,
       metrics: createMetrics(),
     };
