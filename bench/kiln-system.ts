@@ -5,8 +5,9 @@ import { join } from "node:path";
 
 import type { Environment } from "../core/config.ts";
 import { ensureDevPki } from "../kiln/dev-pki.ts";
+import { pkiFiles } from "../kiln/pki-files.ts";
 import { childrenOf } from "./accounts.ts";
-import { type Runtime, startProgram } from "./program.ts";
+import { type Program, type Runtime, startProgram } from "./program.ts";
 import { startSlowWire } from "./slow-wire.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -44,7 +45,7 @@ export async function startKiln({
   functions,
   runnerEnv = {},
   gatewayEnv = {},
-  gateway: runtime = "node",
+  gateway: runtime,
   profile,
   onGatewayLine,
   delayMs = 0,
@@ -54,14 +55,11 @@ export async function startKiln({
   made.defer(() => rm(directory, { recursive: true, force: true }));
   const pkiDirectory = join(directory, "pki");
   const pki = await ensureDevPki(pkiDirectory);
-  const functionsFile = join(directory, "functions.yaml");
-  await writeFile(functionsFile, functions);
-  const execArgv = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
 
   const runner = made.use(
     await startProgram({
       main: join(root, "runner/main.ts"),
-      execArgv: named(execArgv, "runner"),
+      execArgv: profiled(profile, "runner"),
       env: {
         FN_GRPC_PORT: "0",
         FN_DRIVER: "process",
@@ -76,20 +74,14 @@ export async function startKiln({
   );
   const line = delayMs === 0 ? runner : made.use(await startSlowWire(runner.address, delayMs));
   const gateway = made.use(
-    await startProgram({
-      main: join(root, "gateway/main.ts"),
+    await startGateway({
+      directory,
+      functions,
+      runners: line.address,
+      env: gatewayEnv,
       runtime,
-      // Deno writes no profile in Node's form.
-      execArgv: runtime === "node" ? named(execArgv, "gateway") : [],
-      env: {
-        FN_PORT: "0",
-        FN_FUNCTIONS_FILE: functionsFile,
-        FN_RUNNER_ADDRESSES: line.address,
-        ...pkiEnv(pki.gateway),
-        ...gatewayEnv,
-        ...(onGatewayLine === undefined ? {} : { FN_LOG_FORMAT: "json" }),
-      },
-      ...(onGatewayLine === undefined ? {} : { onLine: onGatewayLine }),
+      profile,
+      onLine: onGatewayLine,
     }),
   );
   const owned = made.move();
@@ -104,8 +96,45 @@ export async function startKiln({
   };
 }
 
-function named(execArgv: readonly string[], name: string): readonly string[] {
-  return execArgv.length === 0 ? [] : [...execArgv, `--cpu-prof-name=${name}.cpuprofile`];
+export interface GatewayPlan {
+  /** Of its files; its certificates are in `pki` there. */
+  readonly directory: string;
+  /** YAML, as in a functions file. */
+  readonly functions: string;
+  /** Addresses, as FN_RUNNER_ADDRESSES has them. */
+  readonly runners: string;
+  readonly env?: Environment;
+  readonly runtime: Runtime | undefined;
+  readonly profile: string | undefined;
+  readonly onLine?: ((line: string) => void) | undefined;
+}
+
+/** A gateway as it is shipped, by itself. */
+export async function startGateway(plan: GatewayPlan): Promise<Program> {
+  const { directory, functions, runners, env = {}, runtime = "node", profile, onLine } = plan;
+  const functionsFile = join(await mkdtemp(join(directory, "gateway-")), "functions.yaml");
+  await writeFile(functionsFile, functions);
+  return startProgram({
+    main: join(root, "gateway/main.ts"),
+    runtime,
+    // Deno writes no profile in Node's form.
+    execArgv: runtime === "node" ? profiled(profile, "gateway") : [],
+    env: {
+      FN_PORT: "0",
+      FN_FUNCTIONS_FILE: functionsFile,
+      FN_RUNNER_ADDRESSES: runners,
+      ...pkiEnv(pkiFiles(join(directory, "pki"), "gateway")),
+      ...(onLine === undefined ? {} : { FN_LOG_FORMAT: "json" }),
+      ...env,
+    },
+    ...(onLine === undefined ? {} : { onLine }),
+  });
+}
+
+/** Options for Node to leave a CPU profile of this name. */
+export function profiled(directory: string | undefined, name: string): readonly string[] {
+  if (directory === undefined) return [];
+  return ["--cpu-prof", `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${name}.cpuprofile`];
 }
 
 function pkiEnv({ cert, key, ca }: { readonly cert: string; readonly key: string; readonly ca: string }): Environment {

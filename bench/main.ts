@@ -9,6 +9,7 @@ import { measureFreezing } from "./freezing.ts";
 import { measureGigabyte } from "./gigabyte.ts";
 import { startGenerator } from "./load/generator.ts";
 import { type BenchOptions, type Part, readOptions, USAGE } from "./options.ts";
+import { measureScale } from "./scale.ts";
 import { markdownTable, type Table, textTable } from "./table.ts";
 import { measureWaiting } from "./waiting.ts";
 import { measureWarm } from "./warm.ts";
@@ -32,6 +33,7 @@ async function bench(options: BenchOptions): Promise<void> {
     concurrent: () => measureConcurrent(options, generator),
     freezing: () => measureFreezing(options, process.env["DOCKER_HOST"], generator),
     waiting: () => measureWaiting(options),
+    scale: () => measureScale(options, generator),
     bodies: () => measureBodies(options, generator),
     cold: () => measureCold(options, process.env["DOCKER_HOST"]),
     freeze: () => measureFreeze(options, process.env["DOCKER_HOST"]),

@@ -2,7 +2,17 @@ import { parseArgs } from "node:util";
 
 import { type Runtime, RUNTIMES } from "./program.ts";
 
-export const PARTS = ["warm", "concurrent", "freezing", "waiting", "bodies", "cold", "freeze", "gigabyte"] as const;
+export const PARTS = [
+  "warm",
+  "concurrent",
+  "freezing",
+  "waiting",
+  "scale",
+  "bodies",
+  "cold",
+  "freeze",
+  "gigabyte",
+] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
@@ -16,6 +26,9 @@ export interface BenchOptions {
   readonly bytes: number;
   /** Calls of the part "waiting". */
   readonly waiting: number;
+  /** Of the part "scale". */
+  readonly functions: number;
+  readonly runners: number;
   readonly gateway: Runtime;
   readonly markdown: boolean;
   /** Where gateway and runner leave their CPU profiles. */
@@ -29,6 +42,7 @@ export const USAGE = `Usage: npm run bench -- [options]
                      concurrent  one container that takes 64 calls at a time
                      freezing    the same load with idle containers frozen and not (Docker)
                      waiting     calls that wait at the gateway, beside a bare Hono that holds them
+                     scale       calls where there are many functions, or many runners
                      bodies      bodies of 200 B to 1 MiB beside a bare pipe
                      cold        cold starts by phase beside Docker alone (Docker)
                      freeze      one container's freeze and thaw (Docker)
@@ -38,6 +52,8 @@ export const USAGE = `Usage: npm run bench -- [options]
   --seconds N      length of one measurement (2)
   --bytes N        body of the part gigabyte (1000000000)
   --waiting N      calls of the part waiting (10000)
+  --functions N    many functions, of the part scale (10000)
+  --runners N      many runners there (50)
   --gateway NAME   what Kiln's gateway runs on, node or deno (node); its bounds stay on Node
   --markdown       tables for a README
   --profile DIR    CPU profiles of gateway and runner
@@ -54,6 +70,8 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
       seconds: { type: "string", default: "2" },
       bytes: { type: "string", default: "1000000000" },
       waiting: { type: "string", default: "10000" },
+      functions: { type: "string", default: "10000" },
+      runners: { type: "string", default: "50" },
       gateway: { type: "string", default: "node" },
       markdown: { type: "boolean", default: false },
       profile: { type: "string" },
@@ -68,6 +86,8 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     seconds: between("seconds", Number(values.seconds), 0.05, 60),
     bytes: integer("bytes", values.bytes, 1, 1e11),
     waiting: integer("waiting", values.waiting, 1, 20_000),
+    functions: integer("functions", values.functions, 1, 20_000),
+    runners: integer("runners", values.runners, 1, 200),
     gateway: oneOf(RUNTIMES, "run the gateway on", values.gateway),
     markdown: values.markdown,
     profile: values.profile,

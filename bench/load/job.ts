@@ -5,6 +5,15 @@ export interface Target {
   /** A unix socket in the origin's place. */
   readonly socketPath?: string;
   readonly path: string;
+  /** Of functions that the path is the beginning of: a client goes from one number to the next, and round again. */
+  readonly walk?: Walk;
+}
+
+export interface Walk {
+  readonly from: number;
+  readonly count: number;
+  /** Calls of one before the next. */
+  readonly inARow: number;
 }
 
 /** A load with an end: so many clients, each with one call at a time on a connection of its own. */

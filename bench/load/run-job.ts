@@ -48,8 +48,12 @@ class CallClient {
   readonly #options: Dispatcher.DispatchOptions;
   readonly #requestBytes: number;
   readonly #piece: Buffer;
+  readonly #target: Target;
+  #calls = 0;
 
-  constructor({ origin, socketPath, path }: Target, { headers, requestBytes }: Job) {
+  constructor(target: Target, { headers, requestBytes }: Job) {
+    const { origin, socketPath, path } = target;
+    this.#target = target;
     this.#client = new Client(origin, { pipelining: 1, ...(socketPath === undefined ? {} : { socketPath }) });
     this.#requestBytes = requestBytes;
     this.#piece = Buffer.alloc(Math.min(requestBytes, WHOLE_BYTES), " ");
@@ -63,7 +67,7 @@ class CallClient {
     for (let calls = 0; calls < maxCalls && performance.now() < end && tally.failures === 0; calls++) {
       const started = performance.now();
       await new Promise<void>((resolve) => {
-        this.#client.dispatch({ ...this.#options, body: this.#body() }, answerTo(tally, resolve));
+        this.#client.dispatch({ ...this.#options, path: this.#path(), body: this.#body() }, answerTo(tally, resolve));
       });
       tally.latenciesMs.push(performance.now() - started);
     }
@@ -72,6 +76,13 @@ class CallClient {
 
   close(): Promise<void> {
     return this.#client.destroy();
+  }
+
+  #path(): string {
+    const { path, walk } = this.#target;
+    if (walk === undefined) return path;
+    const step = Math.floor(this.#calls++ / walk.inARow) % walk.count;
+    return `${path}${walk.from + step}`;
   }
 
   #body(): Buffer | Readable {
