@@ -234,6 +234,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       const run = new CallRun(offered, port, {
         ...parts,
         overriders,
+        admit: status.admit,
         ended(ended, outcome, refused) {
           active.delete(ended);
           if (!refused) handled += 1;

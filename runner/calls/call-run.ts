@@ -12,8 +12,9 @@ import type { Booking, Slot, SlotRequest, SlotWaiter } from "../slots/slot.ts";
 import type { TaskCache } from "../slots/task-cache.ts";
 import { BodyInbox } from "./body-inbox.ts";
 import { exchange, type RunningCall } from "./exchange.ts";
+import { slotRequest } from "./slot-request.ts";
 import { timeSpent } from "./time-spent.ts";
-import { validateCall } from "./validate-call.ts";
+import { validateAffinityKey, validateCall } from "./validate-call.ts";
 
 /** Replaces a call on the runner, before its container is chosen. Not asynchronous: policy that waits is the gateway's. */
 export type RunnerOverrider = (call: Call) => Call;
@@ -29,15 +30,13 @@ export interface CallRunDependencies {
   readonly logs: Pick<FunctionLogs, "began" | "ended">;
   /** What its container books, where that is not what it asks for. */
   readonly booking?: Booking;
+  /** Whether it may use its image: undefined where it may, or resolves once that is known. @throws CallError */
+  readonly admit?: ((image: string) => Promise<void> | undefined) | undefined;
   /** Told once, when nothing of the call is left. A refused one never ran. */
   readonly ended: (run: CallRun, outcome: ErrorCode | "ok", refused: boolean) => void;
 }
 
 const START_WITHIN_MS = 10_000;
-
-function noAffinityKey(): CallError {
-  return new CallError("invalid_call", "Cannot run the call: its affinity key is malformed, expected 64 hex digits");
-}
 
 /** One offered call, from its validation to its outcome. Whatever happens, its slot comes back and the gateway hears one end. */
 export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
@@ -79,14 +78,33 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
   begin(): void {
     try {
       validateCall(this.#call);
-      if (!/^[0-9a-f]{64}$/.test(this.#offered.affinityKey)) throw noAffinityKey();
+      validateAffinityKey(this.#offered.affinityKey);
       for (const override of this.#deps.overriders) this.#call = override(this.#call);
       if (this.#deps.overriders.length > 0) validateCall(this.#call);
-      this.#request = this.#slotRequest();
+      const { tasks, booking } = this.#deps;
+      this.#request = slotRequest(this.#call, this.#offered.affinityKey, tasks, booking);
     } catch (error) {
       return this.#refuse(CallError.from(error, "hook_failed"), "any_runner");
     }
-    const acquired = this.#deps.slots.acquire(this.#request, this);
+    const admission = this.#deps.admit?.(this.#call.image);
+    if (admission === undefined) return this.#acquire(this.#request);
+    this.#watchDeadline(this.#remainingMs(), () => this.#fail(this.#late("its image was looked up")));
+    void this.#acquireOnce(admission, this.#request);
+  }
+
+  async #acquireOnce(admission: Promise<void>, request: SlotRequest): Promise<void> {
+    try {
+      await admission;
+    } catch (error) {
+      return this.#fail(CallError.from(error, "image_reserved"));
+    }
+    if (this.#over) return;
+    this.#cancelTimer();
+    this.#acquire(request);
+  }
+
+  #acquire(request: SlotRequest): void {
+    const acquired = this.#deps.slots.acquire(request, this);
     if (acquired.kind === "refused") return this.#refuse(acquired.reason, acquired.scope);
     if (acquired.kind === "slot") {
       this.#hold(acquired.slot);
@@ -156,20 +174,6 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     // It was not accepted, so nothing of it ran: another runner may take it.
     this.#refuse(reason, "this_runner");
     this.#release(false);
-  }
-
-  #slotRequest(): SlotRequest {
-    const { task, key } = this.#deps.tasks.of(this.#call, this.#offered.affinityKey);
-    return {
-      task,
-      key,
-      affinityKey: this.#offered.affinityKey,
-      // A default tmpfs lies within the memory it is counted in, so it books nothing of its own.
-      booking: this.#deps.booking ?? { memoryMiB: task.memoryMiB + task.tmpfsMiB, cpuMillis: task.cpuMillis },
-      registryToken: this.#call.registryToken,
-      minContainers: this.#call.minContainers,
-      maxContainers: this.#call.maxContainers,
-    };
   }
 
   #hold(slot: Slot<HotFunction>): void {

@@ -10,6 +10,11 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
 // As Node writes headers, one byte a character.
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+/** @throws CallError `invalid_call` for what no gateway of ours sends */
+export function validateAffinityKey(key: string): void {
+  if (!/^[0-9a-f]{64}$/.test(key)) throw bad("affinity key", key, "64 hex digits");
+}
+
 /**
  * Checks every field of a call that came over the wire: a runner trusts its gateway's identity,
  * not its arithmetic. @throws CallError `invalid_call` naming the field, the value and what was expected

@@ -6,7 +6,7 @@ import type { Driver, DriverHook } from "../driver/driver.ts";
 import type { Booking } from "../slots/slot.ts";
 import { checkStatus, type StatusOptions } from "./check-status.ts";
 import { KeptChecks } from "./kept-checks.ts";
-import { reservedImage } from "./reserved-image.ts";
+import { reservedImage, type ReservedImage } from "./reserved-image.ts";
 import { STATUS_BOOKING, statusCalls } from "./status-call.ts";
 
 export interface StatusDependencies<Options> extends StatusOptions {
@@ -21,6 +21,8 @@ export interface StatusDependencies<Options> extends StatusOptions {
 export interface Status<Options> {
   /** Undefined where there is nothing to check. */
   readonly check: ((body: Uint8Array, signal: AbortSignal) => Promise<StatusCheck>) | undefined;
+  /** Whether a gateway's call may use an image, as `ReservedImage` has it; undefined where any may. */
+  readonly admit: ReservedImage<Options>["admit"] | undefined;
   /** Around every start. */
   readonly hooks: readonly DriverHook<Options>[];
   /** What of the machine is left for calls. */
@@ -32,9 +34,10 @@ const NO_BODY = Buffer.from("{}");
 export function statusOf<Options>(dependencies: StatusDependencies<Options>): Status<Options> {
   const { image = "", networkBarrier = "", healthChecks = [], driver, clock, metrics } = dependencies;
   if (image === "" && networkBarrier === "" && healthChecks.length === 0) {
-    return { check: undefined, hooks: [], leaves: (all) => all };
+    return { check: undefined, admit: undefined, hooks: [], leaves: (all) => all };
   }
   const calls = statusCalls(image);
+  const reserved = image === "" ? undefined : reservedImage(image, calls, driver);
   const kept = new KeptChecks((body) => checkStatus(body, { ...dependencies, calls }), clock);
   const count = metrics.counter("fn_status_call", "Status checks, by what they told");
   return {
@@ -49,7 +52,8 @@ export function statusOf<Options>(dependencies: StatusDependencies<Options>): St
         throw error;
       }
     },
-    hooks: image === "" ? [] : [reservedImage(image, calls, driver)],
+    admit: reserved?.admit,
+    hooks: reserved === undefined ? [] : [reserved.hook],
     leaves: (all) => (image === "" ? all : lessStatus(all)),
   };
 }

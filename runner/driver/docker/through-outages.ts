@@ -28,6 +28,7 @@ const LOST: ContainerExit = { exitCode: 137, outOfMemory: false };
  */
 export function throughOutages<Options>(driver: Driver<Options>, dependencies: OutageDependencies): Driver<Options> {
   const { health, clock, log } = dependencies;
+  const { imageId } = driver;
   const engine = containerEngine(dependencies);
   /** Names of containers that somebody answers for. */
   const known = new Set<string>();
@@ -116,6 +117,14 @@ export function throughOutages<Options>(driver: Driver<Options>, dependencies: O
         return () => observers.delete(observer);
       },
     },
+    ...(imageId === undefined
+      ? {}
+      : {
+          imageId: async (image, signal) => {
+            if (trouble !== undefined) throw trouble;
+            return await imageId(image, AbortSignal.any([signal, health.away]));
+          },
+        }),
     async prepare(task, credentials, signal) {
       if (trouble !== undefined) throw trouble;
       return await driver.prepare(task, credentials, AbortSignal.any([signal, health.away]));

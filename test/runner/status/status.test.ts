@@ -138,9 +138,11 @@ describe("a runner's status checks", { timeout: 60_000 }, () => {
     assert.deepEqual(runner.status(), { draining: false, active: 0, received: 2, handled: 1 });
   });
 
-  it("reserve their image for themselves, by whatever name it is asked for", async () => {
-    await using runner = await runnerWith({ image: "probe" });
+  it("reserve their image for themselves, by whatever name it is asked for, and no container gives way to it", async () => {
+    // What is set aside, and exactly one container's.
+    await using runner = await runnerWith({ image: "probe" }, 128 + 128);
     await check(runner);
+    const before = await offerTo(runner, callFor("hello")).outcome;
 
     for (const image of ["probe", "probe:latest", "kiln-example-probe", "ghcr.io/me/probe:v7"]) {
       const { finish } = await offerTo(runner, callFor(image)).outcome;
@@ -149,6 +151,7 @@ describe("a runner's status checks", { timeout: 60_000 }, () => {
     }
     const hello = await offerTo(runner, callFor("hello")).outcome;
     assert.equal(hello.finish?.ok, true);
+    assert.equal(hello.containerId, before.containerId);
   });
 
   it("are not made while the runner drains", async () => {
