@@ -118,7 +118,7 @@ async function removeUntilGone(client: EngineClient, idOrName: string): Promise<
       await engineCall(client, "remove the container", remove, Math.min(requestMs, removeMs), setting);
       return true;
     } catch (error) {
-      const { status } = engineFailure(error instanceof CallError ? error.cause : error);
+      const { status } = engineFailure(error);
       if (status === 404) return asked;
       if ((status !== undefined && status < 409) || clock.now() > until) throw error;
       await pause(clock, REMOVE_RETRY_MS);

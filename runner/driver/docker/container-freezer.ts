@@ -126,5 +126,5 @@ function pausing(id: string, engine: ContainerEngine): Means {
 }
 
 function isNotPaused(error: unknown): boolean {
-  return /is not paused/i.test(engineFailure(error instanceof CallError ? error.cause : error).message);
+  return /is not paused/i.test(engineFailure(error).message);
 }

@@ -7,12 +7,14 @@ import type { ContainerPlace, Driver, FunctionOutput, HotContainer } from "../dr
 import { containerEngine } from "./container-engine.ts";
 import { containerFreezers, type FreezeBy } from "./container-freezer.ts";
 import { containerOptions, hostPath, type Installation } from "./container-options.ts";
-import { type StartDependencies, startContainer } from "./docker-container.ts";
+import type { StartDependencies } from "./docker-container.ts";
 import { ENGINE_TIMEOUTS, type EngineTimeouts } from "./engine-call.ts";
 import type { Docker } from "./engine.ts";
 import type { Guard } from "./guard.ts";
 import { createImages, type ImageOptions } from "./images/images.ts";
 import { inspectImage } from "./images/inspect-image.ts";
+import { PlainNetworks } from "./networks/plain-networks.ts";
+import { startPlain } from "./networks/start-plain.ts";
 import { isJoinable } from "./prefork/joinable.ts";
 import type { Prefork } from "./prefork/prefork.ts";
 import { startJoined } from "./prefork/start-joined.ts";
@@ -47,7 +49,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
   const engine = containerEngine(client);
   const freezer = containerFreezers({ engine, clock, log }, options.freezeBy ?? "cgroup");
   const images = createImages(client, options.images, log);
-  const nextNetwork = inTurn(sandbox.networks);
+  const networks = new PlainNetworks(sandbox.networks, clock, log);
   // What the driver itself asked for: the measure of what hooks may do, out of their reach.
   const built = new WeakMap<ContainerPlace, ContainerCreateOptions>();
   const running = new Set<HotContainer>();
@@ -86,7 +88,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
     sees: (path) => seesPath(client, hostPath(path, sandbox)),
 
     options(task, place) {
-      const sources = { task, place, sandbox, installation, network: nextNetwork() };
+      const sources = { task, place, sandbox, installation, network: networks.next() };
       built.set(place, containerOptions(sources));
       return containerOptions(sources);
     },
@@ -98,7 +100,8 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
       const either = AbortSignal.any([signal, closing.signal]);
       const output = sink === undefined ? undefined : (id: string) => sink.open(id, task);
       const dependencies = { engine, clock, log, freezer, output };
-      const started = startChecked({ checked, own, prefork }, dependencies, either).then(track);
+      const plain = () => startPlain(checked, networks, dependencies, either);
+      const started = startChecked({ checked, own, prefork, plain }, dependencies, either).then(track);
       starting.add(started);
       return await started.finally(() => starting.delete(started));
     },
@@ -113,24 +116,22 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
   };
 }
 
+interface CheckedStart {
+  readonly checked: ContainerCreateOptions;
+  readonly own: ContainerCreateOptions;
+  readonly prefork: Prefork | undefined;
+  readonly plain: () => Promise<HotContainer>;
+}
+
 /** In a holder's network namespace if it may, and on its own network otherwise. */
 function startChecked(
-  {
-    checked,
-    own,
-    prefork,
-  }: { checked: ContainerCreateOptions; own: ContainerCreateOptions; prefork?: Prefork | undefined },
+  { checked, own, prefork, plain }: CheckedStart,
   dependencies: StartDependencies,
   signal: AbortSignal,
 ): Promise<HotContainer> {
-  if (prefork !== undefined && isJoinable(checked, own)) return startJoined(checked, prefork, dependencies, signal);
+  if (prefork !== undefined && isJoinable(checked, own))
+    return startJoined(checked, prefork, plain, dependencies, signal);
   // One that wants no network is not short of one.
   if (checked.HostConfig?.NetworkMode !== "none") prefork?.count("options");
-  return startContainer(checked, dependencies, signal);
-}
-
-/** One after the other, in a ring; empty where there is none. */
-function inTurn(networks: readonly string[]): () => string {
-  let next = 0;
-  return () => networks[next++ % networks.length] ?? "";
+  return plain();
 }

@@ -28,8 +28,9 @@ export interface EngineFailure {
   readonly message: string;
 }
 
-/** Reads what dockerode and node:http throw. */
-export function engineFailure(error: unknown): EngineFailure {
+/** Reads what dockerode and node:http throw, in a CallError that was made of it too. */
+export function engineFailure(thrown: unknown): EngineFailure {
+  const error = thrown instanceof CallError ? (thrown.cause ?? thrown) : thrown;
   if (!(error instanceof Error)) return { status: undefined, message: String(error) };
   const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : undefined;
   const text = error.message.replace(/^\(HTTP code \d+\) .*? - /, "").replaceAll(/\s+/g, " ");
@@ -37,13 +38,16 @@ export function engineFailure(error: unknown): EngineFailure {
 }
 
 export function isGone(error: unknown): boolean {
-  return engineFailure(error instanceof CallError ? error.cause : error).status === 404;
+  return engineFailure(error).status === 404;
 }
 
 /** Lets a failed look-up of what is not there pass as undefined. */
 export function unlessGone(error: unknown): undefined {
   if (!isGone(error)) throw error;
 }
+
+/** The kernel's words for a bridge with 1023 ports, and Docker's for a subnet without an address left. */
+export const NETWORK_FULL = /exchange full|no available IPv4 addresses/i;
 
 // What the Engine says of an image whose command cannot be run.
 const NOT_RUNNABLE =
@@ -65,6 +69,10 @@ export function engineError(error: unknown, step: EngineStep): CallError {
   if (/no such container|marked for removal/i.test(message)) {
     const why = `somebody else removed the container while Docker was to ${step}: ${message}`;
     return fail("server_busy", `Timed out - server too busy: ${why}`);
+  }
+  // Another runner has other networks.
+  if (NETWORK_FULL.test(message)) {
+    return fail("server_busy", `Timed out - server too busy: the container's network is full: ${message}`);
   }
   if (/initialize logging driver|syslog-address/i.test(message)) {
     return fail("syslog_unavailable", `Syslog Unavailable: ${message}`);

@@ -1,4 +1,3 @@
-import { CallError } from "../../../core/call-error.ts";
 import { engineFailure } from "./docker-errors.ts";
 import { engineCall, type EngineClient } from "./engine-call.ts";
 
@@ -20,7 +19,7 @@ export async function seesPath(client: EngineClient, path: string): Promise<bool
     await made.remove({ force: true });
     return true;
   } catch (error) {
-    const { status, message } = engineFailure(error instanceof CallError ? error.cause : error);
+    const { status, message } = engineFailure(error);
     return status === 404 && message.includes(NO_IMAGE);
   }
 }

@@ -3,8 +3,8 @@ import type { Log } from "../../../../core/log.ts";
 import type { ContainerEngine } from "../container-engine.ts";
 import { exitCodeOf } from "../container-exit.ts";
 import type { Installation } from "../container-options.ts";
+import { networkTrouble } from "../networks/network-trouble.ts";
 import { holderOptions, type HolderProgram } from "./holder-options.ts";
-import { networkTrouble } from "./network-trouble.ts";
 import type { PreforkPool } from "./pool.ts";
 
 export interface HoldersDependencies {

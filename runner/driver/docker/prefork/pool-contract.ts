@@ -1,4 +1,4 @@
-import type { NetworkTrouble } from "./pool-networks.ts";
+import type { NetworkTrouble } from "../networks/network-trouble.ts";
 import type { Rate } from "./token-bucket.ts";
 
 export interface PoolOptions {

@@ -1,5 +1,4 @@
-/** Why a network takes no holder for now. */
-export type NetworkTrouble = "full" | "gone";
+import type { NetworkTrouble } from "../networks/network-trouble.ts";
 
 /** Places for holders on a network, or why that cannot be told. */
 export type Places = number | "gone" | "unknown";

@@ -1,6 +1,7 @@
 import type { Clock } from "../../../../core/clock.ts";
+import type { NetworkTrouble } from "../networks/network-trouble.ts";
 import type { HolderState, Lease, PoolCounts, PoolEffects, PoolOptions } from "./pool-contract.ts";
-import { type NetworkTrouble, type Places, PoolNetworks } from "./pool-networks.ts";
+import { type Places, PoolNetworks } from "./pool-networks.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 interface Holder {

@@ -1,6 +1,6 @@
 import type { Metrics } from "../../../../core/metrics.ts";
+import type { NetworkTrouble } from "../networks/network-trouble.ts";
 import type { HolderState } from "./pool-contract.ts";
-import type { NetworkTrouble } from "./pool-networks.ts";
 
 /** How a container got its network: from a holder, or on the plain path since none was free, or for its options. */
 export type TakeOutcome = "holder" | "empty" | "options";

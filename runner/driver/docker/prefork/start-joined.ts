@@ -3,7 +3,7 @@ import type { ContainerCreateOptions } from "dockerode";
 import type { Log } from "../../../../core/log.ts";
 import type { HotContainer } from "../../driver.ts";
 import { type StartDependencies, startContainer } from "../docker-container.ts";
-import { holderIsDead } from "./network-trouble.ts";
+import { engineFailure } from "../docker-errors.ts";
 import type { NamespaceLease, Prefork } from "./prefork.ts";
 
 /** Dead holders that one start may meet, before it takes the plain path. */
@@ -13,6 +13,7 @@ const DEAD_HOLDERS = 3;
 export async function startJoined(
   options: ContainerCreateOptions,
   prefork: Prefork,
+  plain: () => Promise<HotContainer>,
   dependencies: StartDependencies,
   signal: AbortSignal,
 ): Promise<HotContainer> {
@@ -28,7 +29,16 @@ export async function startJoined(
     }
   }
   prefork.count("empty");
-  return await startContainer(options, dependencies, signal);
+  return await plain();
+}
+
+/** Whether a container could not start since the one whose namespace it was to join does not run. */
+function holderIsDead(error: unknown, holderId: string): boolean {
+  const { message } = engineFailure(error);
+  return (
+    /cannot join network (namespace )?of a non running container/i.test(message) ||
+    message.includes(`container: ${holderId}`)
+  );
 }
 
 async function startIn(

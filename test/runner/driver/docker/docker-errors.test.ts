@@ -43,6 +43,12 @@ describe("engineError", () => {
       /marked/,
     ],
     [
+      "start the container",
+      answered(500, "failed to create endpoint x on network y: adding interface veth1 to bridge br-2: exchange full"),
+      "server_busy",
+      /network is full: .*exchange full/,
+    ],
+    [
       "create the container",
       answered(500, "mkdir /var/lib/docker/overlay2/x: no space left on device"),
       "docker_unavailable",

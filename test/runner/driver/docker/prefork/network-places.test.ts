@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { networkTrouble } from "../../../../../runner/driver/docker/networks/network-trouble.ts";
 import { placesOf } from "../../../../../runner/driver/docker/prefork/network-places.ts";
-import { networkTrouble } from "../../../../../runner/driver/docker/prefork/network-trouble.ts";
 
 const networkOf = (subnets: readonly string[], attached: readonly string[] = []) => ({
   IPAM: { Driver: "default", Config: subnets.map((Subnet) => ({ Subnet })) },

@@ -3,7 +3,7 @@ import { readlink } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
 import { systemClock } from "../../../../../core/clock.ts";
-import { silentLog } from "../../../../../core/log.ts";
+import { createLog, silentLog } from "../../../../../core/log.ts";
 import { buildExampleImages } from "../../../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
 import { driverBench } from "../../../../../kiln/testing/driver/driver-bench.ts";
@@ -12,16 +12,20 @@ import { type PreforkBench, preforkBench } from "../../../../../kiln/testing/pre
 import { probeReport } from "../../../../../kiln/testing/probe-report.ts";
 import { smallNetwork } from "../../../../../kiln/testing/small-network.ts";
 import { taskFor } from "../../../../../kiln/testing/task-for.ts";
-import { type ContainerCreateOptions, dockerDriver } from "../../../../../runner/driver/docker/docker-driver.ts";
+import {
+  type ContainerCreateOptions,
+  dockerDriver,
+  type DockerDriverOptions,
+} from "../../../../../runner/driver/docker/docker-driver.ts";
 import { createGuard } from "../../../../../runner/driver/docker/guard.ts";
 import type { DriverHook } from "../../../../../runner/driver/driver.ts";
 
 const { engine, skip } = await dockerOrSkip();
 
-const driverWith = ({ prefork, installation }: PreforkBench) =>
-  driverBench(
-    dockerDriver({ docker: engine, installation, guard: createGuard(), clock: systemClock, log: silentLog, prefork }),
-  );
+const driverWith = ({ prefork, installation }: PreforkBench, options: Partial<DockerDriverOptions> = {}) => {
+  const host = { docker: engine, clock: systemClock, log: silentLog };
+  return driverBench(dockerDriver({ ...host, installation, guard: createGuard(), prefork, ...options }));
+};
 
 const withHost = (change: object): DriverHook<ContainerCreateOptions> => ({
   start: (next) => (start, signal) => {
@@ -163,23 +167,37 @@ describe("a container that joins a holder", { skip, timeout: 180_000 }, () => {
 });
 
 describe("containers on small networks", { skip, timeout: 180_000 }, () => {
-  it("are more than one of the networks admits", async () => {
+  it("are more than one of the networks admits, and go on to the next without a holder too", async () => {
     await buildExampleImages(engine, ["hello"]);
+    // One place on each of the first three.
     await using one = await smallNetwork(engine, "10.251.9.0/30");
     await using two = await smallNetwork(engine, "10.251.9.4/30");
-    await using three = await smallNetwork(engine, "10.251.9.8/29");
-    const pool = preforkBench(engine, { size: 4, networks: [one.name, two.name, three.name] });
-    const bench = await driverWith(pool);
-    await pool.ready(4);
+    await using three = await smallNetwork(engine, "10.251.9.12/30");
+    await using roomy = await smallNetwork(engine, "10.251.9.16/29");
+    const pool = preforkBench(engine, { size: 3, networks: [one.name, two.name, three.name] });
+    const lines: string[] = [];
+    const log = createLog({ level: "info", write: (line) => void lines.push(line) });
+    const bench = await driverWith(pool, { log, sandbox: { networks: [roomy.name, one.name] } });
+    await pool.ready(3);
 
     await using functions = new AsyncDisposableStack();
     functions.use(bench);
-    const started = await Promise.all([1, 2, 3, 4].map(() => bench.start(taskFor("hello"))));
+    const started = await Promise.all([1, 2, 3].map(() => bench.start(taskFor("hello"))));
     for (const hello of started) functions.use(hello);
 
     for (const hello of started) assert.equal((await hello.call()).status, 200);
     const modes = await Promise.all(started.map(({ container }) => networkModeOf(container.id)));
-    assert.equal(new Set(modes).size, 4);
+    assert.equal(new Set(modes).size, 3);
     assert.ok(modes.every((mode) => mode.startsWith("container:")));
+
+    // Its turn is on the first of them, which a holder fills.
+    const plain = functions.use(await bench.start(taskFor("hello")));
+    assert.equal((await plain.call()).status, 200);
+    assert.equal(await networkModeOf(plain.container.id), roomy.name);
+    const told = lines.filter((line) => line.includes("Containers leave out a network: it is full"));
+    assert.deepEqual(
+      told.map((line) => line.includes(one.name)),
+      [true],
+    );
   });
 });
