@@ -2,7 +2,7 @@ import { connect } from "node:net";
 
 import { pause, systemClock } from "../../core/clock.ts";
 import type { MainProcess } from "../testing/main-process.ts";
-import { FAST_PINGS, faultSystem, portOf, type FaultOptions, type FaultReport } from "./fault-run.ts";
+import { FAST_PINGS, faultSystem, portOf, type FaultOptions, type FaultReport, type FaultSystem } from "./fault-run.ts";
 import { packetLoss } from "./packet-loss.ts";
 
 export type Fault = (options: FaultOptions) => Promise<FaultReport>;
@@ -23,13 +23,22 @@ async function repeatedly(seconds: number, round: (turn: number) => Promise<void
   }
 }
 
+async function startRunners(system: FaultSystem, count: number): Promise<MainProcess[]> {
+  return await Promise.all(Array.from({ length: count }, (_, i) => system.runner(`runner-${i + 1}`)));
+}
+
+/** As FN_RUNNER_ADDRESSES has them. */
+function listed(runners: readonly MainProcess[]): string[] {
+  return runners.map(({ address }, i) => `runner-${i + 1}=${address}`);
+}
+
 /** kill -9 of one of so many runners at a time, each of which comes back. */
 const killRunners =
   (count: number): Fault =>
   async ({ seconds, clients }) => {
     await using system = await faultSystem(clients);
-    const runners = await Promise.all(Array.from({ length: count }, (_, i) => system.runner(`runner-${i + 1}`)));
-    const gateway = await system.gateway(runners.map(({ address }, i) => `runner-${i + 1}=${address}`));
+    const runners = await startRunners(system, count);
+    const gateway = await system.gateway(listed(runners));
     const load = system.load([gateway]);
     await sleep(CALM_MS);
     await repeatedly(seconds, async (turn) => {
@@ -49,7 +58,7 @@ const killGateways: Fault = async ({ seconds, clients }) => {
   await using system = await faultSystem(clients);
   const runner = await system.runner("runner-1");
   const start = (port = "0") => system.gateway([`runner-1=${runner.address}`], { FN_PORT: port });
-  const gateways: MainProcess[] = [await start(), await start()];
+  const gateways = await Promise.all([start(), start()]);
   const load = system.load(gateways);
   await sleep(CALM_MS);
   await repeatedly(seconds, async (turn) => {
@@ -67,8 +76,8 @@ const killGateways: Fault = async ({ seconds, clients }) => {
 /** SIGSTOP of one of two runners. */
 const stopRunner: Fault = async ({ seconds, clients }) => {
   await using system = await faultSystem(clients, FAST_PINGS);
-  const runners = [await system.runner("runner-1"), await system.runner("runner-2")];
-  const gateway = await system.gateway(runners.map(({ address }, i) => `runner-${i + 1}=${address}`));
+  const runners = await startRunners(system, 2);
+  const gateway = await system.gateway(listed(runners));
   const load = system.load([gateway]);
   await sleep(CALM_MS);
   runners[0]?.process.kill("SIGSTOP");
@@ -83,8 +92,8 @@ const STUCK_READERS = 8;
 /** Clients that ask for a lot and never read it, beside those that do. */
 const stuckReaders: Fault = async ({ seconds, clients }) => {
   await using system = await faultSystem(clients);
-  const runners = [await system.runner("runner-1"), await system.runner("runner-2"), await system.runner("runner-3")];
-  const gateway = await system.gateway(runners.map(({ address }, i) => `runner-${i + 1}=${address}`));
+  const runners = await startRunners(system, 3);
+  const gateway = await system.gateway(listed(runners));
   const [host = "", port = ""] = gateway.address.split(":");
   const control = JSON.stringify({ outputBytes: 64 * 2 ** 20 });
   const head = `POST /invoke/probe HTTP/1.1\r\nHost: kiln\r\nProbe-Control: ${control}\r\nContent-Length: 0\r\n\r\n`;
