@@ -128,7 +128,10 @@ async function serve<Options>(
   return {
     address: `${server.host}:${server.port}`,
     admin: admin?.address,
-    hurry: () => runner.hurry(),
+    hurry() {
+      runner.hurry();
+      server.hurry();
+    },
     exitCode: () => exitCodeOf(runner.report()),
     async [Symbol.asyncDispose]() {
       // Its gateways hear of the calls' ends before their connections go.

@@ -68,6 +68,13 @@ export class FramePump<Frame> {
     }
   }
 
+  /** Writes what there is to send now, and that nothing more comes. */
+  end(): void {
+    this.flush();
+    this.stop();
+    this.#stream.end();
+  }
+
   /** Takes no more. */
   stop(): void {
     this.#stopped = true;

@@ -60,6 +60,8 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
     hello: (hello) => greeted.resolve(hello),
     capacity: options.capacity,
     draining: options.draining,
+    // The runner waits for it with its own end, which no offer can cross then.
+    emptied: () => pump.end(),
     fault: options.fault,
   });
   let certificates: readonly X509Certificate[] = [];

@@ -36,6 +36,8 @@ export interface SessionEvents {
   hello(hello: RunnerHello): void;
   capacity(capacity: Capacity): void;
   draining(): void;
+  /** The runner drains and all calls have ended: nothing is left to say. */
+  emptied?(): void;
   /** A handler threw. */
   fault(error: unknown): void;
 }
@@ -68,6 +70,7 @@ export class GatewaySession {
   readonly #outbox: Outbox<GatewayFrame>;
   readonly #windows: ReceiveWindows;
   #lastNumber = 0;
+  #draining = false;
   #over: CallError | undefined;
 
   constructor(events: SessionEvents, limits: WindowLimits = DEFAULT_WINDOWS) {
@@ -132,10 +135,7 @@ export class GatewaySession {
     if (open === undefined || open.state === "cancelled") return;
     this.#outbox.close(call);
     this.#windows.close(call);
-    if (open.state === "unsent" && this.#outbox.withdraw(open.offer)) {
-      this.#calls.delete(call);
-      return;
-    }
+    if (open.state === "unsent" && this.#outbox.withdraw(open.offer)) return this.#forget(call);
     if (open.start !== undefined) this.#outbox.withdraw(open.start);
     open.state = "cancelled";
     this.#outbox.control({ type: "cancel", call, code });
@@ -198,12 +198,12 @@ export class GatewaySession {
   #receiveOne(frame: RunnerFrame): void {
     if (frame.type === "hello") return this.#events.hello(frame.hello);
     if (frame.type === "capacity") return this.#events.capacity(frame.capacity);
-    if (frame.type === "draining") return this.#events.draining();
+    if (frame.type === "draining") return this.#drain();
     const open = this.#calls.get(frame.call);
     if (open === undefined)
       throw new ProtocolError(`Runner sent "${frame.type}" for call ${frame.call}, which is not open`);
     if (open.state === "cancelled") {
-      if (frame.type === "finished" || frame.type === "refused") this.#calls.delete(frame.call);
+      if (frame.type === "finished" || frame.type === "refused") this.#forget(frame.call);
       return;
     }
     try {
@@ -258,9 +258,21 @@ export class GatewaySession {
   }
 
   #close(call: CallNumber): void {
-    this.#calls.delete(call);
     this.#outbox.close(call);
     this.#windows.close(call);
+    this.#forget(call);
+  }
+
+  #forget(call: CallNumber): void {
+    this.#calls.delete(call);
+    if (this.#draining && this.#calls.size === 0) this.#events.emptied?.();
+  }
+
+  /** Whoever hears of it offers no more calls. */
+  #drain(): void {
+    this.#draining = true;
+    this.#events.draining();
+    if (this.#calls.size === 0) this.#events.emptied?.();
   }
 }
 

@@ -16,6 +16,9 @@ export interface TcpProxy extends AsyncDisposable {
   readonly cut: boolean;
   /** Carries nothing more, and keeps the connections open. */
   hold(): void;
+  /** Has the connections that are open carry nothing until `resume`, and then all that came meanwhile. */
+  pause(): void;
+  resume(): void;
 }
 
 /** Listens on a free loopback port and carries every connection to `address`. */
@@ -80,6 +83,8 @@ export async function tcpProxy(address: string): Promise<TcpProxy> {
       return cut;
     },
     hold: () => void (held = true),
+    pause: () => wires.forEach((wire) => void wire.pause()),
+    resume: () => wires.forEach((wire) => void wire.resume()),
     async [Symbol.asyncDispose]() {
       for (const wire of wires) wire.destroy();
       await new Promise((resolve) => server.close(resolve));

@@ -20,6 +20,7 @@ import type { Runner } from "../runner.ts";
 import { decodeFrames } from "./decode-frames.ts";
 import { encodeFrames } from "./encode-frames.ts";
 import { engageGateway } from "./engage-gateway.ts";
+import type { Farewells } from "./farewells.ts";
 
 const CONTENT_TYPE = "application/connect+proto";
 const PATH = "/kiln.runner.v1.RunnerService/Engage";
@@ -42,13 +43,15 @@ export interface EngageSite {
   readonly log: Log;
   /** Whether the stream's connection takes no new calls. */
   readonly isRetired: () => boolean;
+  readonly farewells: Farewells;
 }
 
 /**
  * Answers `RunnerService.Engage` as Connect's handler does, without its chain of async iterators. All other forms of
  * it, JSON, gRPC or compressed, go through `service.ts`, which tests hold against this.
  */
-export function serveEngage(stream: ServerHttp2Stream, { runner, clock, log, isRetired }: EngageSite): void {
+export function serveEngage(stream: ServerHttp2Stream, site: EngageSite): void {
+  const { runner, clock, log, isRetired, farewells } = site;
   const pump = new FramePump<RunnerFrame>(
     stream,
     { take: (budgetBytes) => (session.over ? [] : session.take(budgetBytes)), encode: encodeFrames },
@@ -56,10 +59,12 @@ export function serveEngage(stream: ServerHttp2Stream, { runner, clock, log, isR
   );
   const signals = { wake: () => pump.wake(), linger: () => pump.linger() };
   const { session, leave } = engageGateway(runner, log, signals, isRetired);
+  const farewell = farewells.expect(session);
   let over = false;
   const end = (failure?: ConnectError) => {
     if (over) return;
     over = true;
+    farewell();
     pump.stop();
     leave();
     session.lost();
@@ -79,6 +84,9 @@ export function serveEngage(stream: ServerHttp2Stream, { runner, clock, log, isR
     }
   });
   stream.on("end", () => {
+    farewell();
+    // A gateway that knows of the end stays until it comes; otherwise it would dial a runner that goes.
+    if (envelopes.between && runner.status().draining && session.size === 0) return;
     // A client that says all it has to say at once is still told what its session was.
     pump.flush();
     end(envelopes.between ? undefined : new ConnectError("the stream ended within a message", Code.InvalidArgument));

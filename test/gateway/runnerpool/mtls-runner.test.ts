@@ -13,6 +13,7 @@ import { callFor } from "../../../kiln/testing/call-for.ts";
 import { collectedCall } from "../../../kiln/testing/collected-call.ts";
 import { eventually } from "../../../kiln/testing/eventually.ts";
 import { processRunner, served, type ServedRunner } from "../../../kiln/testing/process-runner.ts";
+import { tcpProxy } from "../../../kiln/testing/tcp-proxy.ts";
 
 const DAY_MS = 86_400_000;
 const onDeno = "deno" in process.versions;
@@ -199,6 +200,26 @@ describe("a runner over mutual TLS", () => {
     const { offer } = await tryHello(runner);
 
     assert.ok(!offer.placed && offer.reason.code === "shutting_down");
+  });
+
+  it("is told that nothing ran of what it offers while a runner goes that has drained", async () => {
+    const one = await served(await processRunner(), runnerPki);
+    await using wire = await tcpProxy(one.address);
+    await using runner = connect(wire);
+    await (
+      await tryHello(runner)
+    ).answer;
+    wire.pause();
+    const offering = tryHello(runner);
+    await one.runner[Symbol.asyncDispose]();
+    const going = one.server[Symbol.asyncDispose]();
+    await new Promise((resolve) => setImmediate(resolve));
+    wire.resume();
+
+    const { offer } = await offering;
+
+    assert.ok(!offer.placed && offer.reason.code === "shutting_down");
+    await going;
   });
 });
 
