@@ -54,9 +54,10 @@ export class EnvelopeReader {
   }
 }
 
-/** Writes the head of an envelope into the bytes that were left free for it. */
-export function sealEnvelope(envelope: Buffer, flags: number): Buffer {
-  envelope[0] = flags;
-  envelope.writeUInt32BE(envelope.length - ENVELOPE_HEAD_BYTES, 1);
-  return envelope;
+/** Writes the head of an envelope into the bytes that were left free for it in its first piece. */
+export function sealEnvelope(pieces: readonly [Buffer, ...Uint8Array[]], flags: number): void {
+  const [first] = pieces;
+  const length = pieces.reduce((sum, piece) => sum + piece.length, -ENVELOPE_HEAD_BYTES);
+  first[0] = flags;
+  first.writeUInt32BE(length, 1);
 }

@@ -1,3 +1,4 @@
+import type { Buffer } from "node:buffer";
 import type { Writable } from "node:stream";
 import { setImmediate } from "node:timers";
 
@@ -64,7 +65,9 @@ export class FramePump<Frame> {
       const frames = this.#source.take(MESSAGE_BYTES);
       if (frames.length === 0) return;
       this.#source.encode(this.#writer, frames);
-      this.#blocked = !this.#stream.write(sealEnvelope(this.#writer.finish(ENVELOPE_HEAD_BYTES), 0));
+      const pieces = this.#writer.finish(ENVELOPE_HEAD_BYTES);
+      sealEnvelope(pieces, 0);
+      this.#blocked = !this.#write(pieces);
     }
   }
 
@@ -79,5 +82,15 @@ export class FramePump<Frame> {
   stop(): void {
     this.#stopped = true;
     this.#cancelLinger?.();
+  }
+
+  /** False: the connection has enough. */
+  #write([first, ...more]: readonly [Buffer, ...Uint8Array[]]): boolean {
+    if (more.length === 0) return this.#stream.write(first);
+    this.#stream.cork();
+    let room = this.#stream.write(first);
+    for (const piece of more) room = this.#stream.write(piece);
+    this.#stream.uncork();
+    return room;
   }
 }

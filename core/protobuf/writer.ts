@@ -6,6 +6,16 @@ const MOST_KEPT_BYTES = 256 * 1024;
 /** Longer text is left to the platform, whose call costs more than writing a few characters. */
 const SHORT_TEXT = 24;
 
+/** What has so many bytes is not copied: it goes out from where it is, and must not change until it has. */
+const LEFT_IN_PLACE_BYTES = 4 * 1024;
+
+/** Bytes of the message that are not in the writer's own buffer. */
+interface Elsewhere {
+  /** Where in that buffer they belong. */
+  at: number;
+  readonly bytes: Uint8Array;
+}
+
 /** The end of a nested message, which `close` needs. */
 export type Nested = number;
 
@@ -16,6 +26,7 @@ export type Nested = number;
 export class ProtobufWriter {
   #buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
   #at = 0;
+  #elsewhere: Elsewhere[] = [];
 
   /** A `uint32`, or a `uint64` below 2^53. */
   uint(field: number, value: number): void {
@@ -48,9 +59,14 @@ export class ProtobufWriter {
 
   bytes(field: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#room(bytes.length + 16);
+    const inPlace = bytes.length >= LEFT_IN_PLACE_BYTES;
+    this.#room(16 + (inPlace ? 0 : bytes.length));
     this.#tag(field, 2);
     this.#varint(bytes.length);
+    if (inPlace) {
+      this.#elsewhere.push({ at: this.#at, bytes });
+      return;
+    }
     this.#buffer.set(bytes, this.#at);
     this.#at += bytes.length;
   }
@@ -74,25 +90,41 @@ export class ProtobufWriter {
   /** Ends a nested message: its length is written before it. */
   close(start: Nested): void {
     const reserved = this.#buffer[start - 1] ?? 0;
-    const length = this.#at - start;
+    const here = this.#at - start;
+    let length = here;
+    for (const part of this.#elsewhere) if (part.at >= start) length += part.bytes.length;
     const needed = varintBytes(length);
     const at = start - reserved;
     if (needed !== reserved) {
       this.#room(8);
       this.#buffer.copyWithin(at + needed, start, this.#at);
+      for (const part of this.#elsewhere) if (part.at >= start) part.at += needed - reserved;
     }
     this.#at = at;
     this.#varint(length);
-    this.#at += length;
+    this.#at += here;
   }
 
-  /** All that was written, after `headBytes` that are left free; the writer begins anew. */
-  finish(headBytes: number): Buffer {
-    const message = Buffer.allocUnsafe(headBytes + this.#at);
-    this.#buffer.copy(message, headBytes, 0, this.#at);
+  /**
+   * All that was written, in the pieces it lies in, after `headBytes` that are left free in the first; the writer begins
+   * anew.
+   */
+  finish(headBytes: number): [Buffer, ...Uint8Array[]] {
+    const own = Buffer.allocUnsafe(headBytes + this.#at);
+    this.#buffer.copy(own, headBytes, 0, this.#at);
+    const [first, ...more] = this.#elsewhere;
+    this.#elsewhere = [];
     this.#at = 0;
     if (this.#buffer.length > MOST_KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
-    return message;
+    if (first === undefined) return [own];
+    let from = headBytes + first.at;
+    const pieces: [Buffer, ...Uint8Array[]] = [own.subarray(0, from), first.bytes];
+    for (const { at, bytes } of more) {
+      pieces.push(own.subarray(from, headBytes + at), bytes);
+      from = headBytes + at;
+    }
+    if (from < own.length) pieces.push(own.subarray(from));
+    return pieces;
   }
 
   /** Leaves room for a length of about this, and notes in it how much was left. */

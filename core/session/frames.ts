@@ -156,8 +156,10 @@ export const NO_TIMINGS: Timings = { waitMs: 0, pullMs: 0, startMs: 0, initMs: 0
 
 /** First bytes of a request body that go with the offer, and are all that is ever sent twice. */
 export const OFFER_BODY_BYTES = 64 * 1024;
-/** Largest piece of a body in one frame: calls take turns at this size. */
-export const DATA_FRAME_BYTES = 16 * 1024;
+/** Largest piece of a body in one frame. */
+export const DATA_FRAME_BYTES = 64 * 1024;
+/** What a call's turn is good for, however many share a message. */
+export const LEAST_TURN_BYTES = 16 * 1024;
 /** Bodies in one message: enough to fill a fast line, little enough that a control frame soon follows. */
 export const MESSAGE_BYTES = 128 * 1024;
 /** More than any message of a session has: what fits `MESSAGE_BYTES`, and one frame more. */

@@ -1,5 +1,6 @@
 import {
   DATA_FRAME_BYTES,
+  LEAST_TURN_BYTES,
   weightOf,
   type CallNumber,
   type DataFrame,
@@ -28,8 +29,8 @@ const LANE_BYTES = 64 * 1024;
 
 /**
  * What one end of a session has to send: control frames first, then bodies, call by call in turns
- * of at most 16 KiB, each against the credit the other end gave. No I/O: `wake` is called when there
- * is something to take, and whoever writes takes as much as the connection has room for.
+ * that share a message, each against the credit the other end gave. No I/O: `wake` is called when there is
+ * something to take, and whoever writes takes as much as the connection has room for.
  */
 export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   readonly #wake: () => void;
@@ -135,38 +136,42 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
       budget -= weightOf(frame);
     }
     const frames: (Frame | DataFrame)[] = this.#control.splice(0, controls);
+    const most = Math.max(LEAST_TURN_BYTES, Math.min(DATA_FRAME_BYTES, Math.floor(budget / this.#ring.length)));
     while (budget > 0) {
       const lane = this.#ring.shift();
       if (lane === undefined) break;
       lane.queued = false;
-      budget -= this.#turn(lane, frames);
+      budget -= this.#turn(lane, most, frames);
       this.#enqueue(lane, false);
     }
     return frames;
   }
 
-  /** One call's turn; returns the bytes it took of the budget. */
-  #turn(lane: Lane<Frame>, frames: (Frame | DataFrame)[]): number {
-    const chunk = lane.chunks[0];
-    if (chunk === undefined) {
-      if (lane.tail !== undefined) {
-        frames.push(lane.tail);
-        this.#lanes.delete(lane.call);
-        lane.tail = undefined;
-      }
-      return 0;
+  /** One call's turn; returns the bytes it took of the budget. The tail goes with the last of them. */
+  #turn(lane: Lane<Frame>, mostBytes: number, frames: (Frame | DataFrame)[]): number {
+    const size = this.#piece(lane, mostBytes, frames);
+    if (lane.chunks.length > 0) return size;
+    if (lane.tail !== undefined) {
+      frames.push(lane.tail);
+      this.#lanes.delete(lane.call);
+      lane.tail = undefined;
+    } else if (lane.full && size > 0) {
+      lane.full = false;
+      this.#drained(lane.call);
     }
-    const size = Math.min(chunk.length, lane.credit, DATA_FRAME_BYTES);
+    return size;
+  }
+
+  #piece(lane: Lane<Frame>, mostBytes: number, frames: (Frame | DataFrame)[]): number {
+    const chunk = lane.chunks[0];
+    if (chunk === undefined) return 0;
+    const size = Math.min(chunk.length, lane.credit, mostBytes);
     if (size === 0) return 0;
     frames.push({ type: "data", call: lane.call, bytes: chunk.subarray(0, size), end: false });
     lane.credit -= size;
     lane.bytes -= size;
     if (size < chunk.length) lane.chunks[0] = chunk.subarray(size);
     else lane.chunks.shift();
-    if (lane.full && lane.chunks.length === 0 && lane.tail === undefined) {
-      lane.full = false;
-      this.#drained(lane.call);
-    }
     return size;
   }
 

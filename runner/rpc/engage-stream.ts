@@ -109,6 +109,7 @@ function brokenBy(reason: unknown, log: Log): ConnectError {
 
 function endOfStream(failure: ConnectError | undefined): Buffer {
   const json = endStreamToJson(new Headers(), failure, undefined);
-  const text = Buffer.from(JSON.stringify(json));
-  return sealEnvelope(Buffer.concat([Buffer.alloc(ENVELOPE_HEAD_BYTES), text]), END_STREAM);
+  const envelope = Buffer.concat([Buffer.alloc(ENVELOPE_HEAD_BYTES), Buffer.from(JSON.stringify(json))]);
+  sealEnvelope([envelope], END_STREAM);
+  return envelope;
 }

@@ -139,7 +139,7 @@ function written<F>(
   writer = new ProtobufWriter(),
 ): Buffer {
   encode(writer, frames);
-  return writer.finish(0);
+  return Buffer.concat(writer.finish(0));
 }
 
 function sameBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {

@@ -109,8 +109,8 @@ describe("a session", () => {
       100_000,
     );
     assert.ok(
-      onlyCall(pair).bytes.every((n) => n <= 16 * 1024),
-      "in pieces of at most 16 KiB",
+      onlyCall(pair).bytes.every((n) => n <= 64 * 1024),
+      "in pieces of at most 64 KiB",
     );
   });
 

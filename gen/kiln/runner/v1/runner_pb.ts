@@ -550,7 +550,7 @@ export const StartSchema: GenMessage<Start> = /*@__PURE__*/
   messageDesc(file_kiln_runner_v1_runner, 9);
 
 /**
- * A piece of a body, at most 16 KiB. From the gateway the request's, from the runner the response's.
+ * A piece of a body, at most 64 KiB. From the gateway the request's, from the runner the response's.
  *
  * @generated from message kiln.runner.v1.Data
  */
