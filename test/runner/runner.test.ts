@@ -208,9 +208,11 @@ describe("a runner", async () => {
 
   it("runs one call at a time in a container", async () => {
     const call = () => callFor("probe", { idleTimeoutMs: 28_000, ...control({ sleepTime: 200 }) });
-    const [one, two] = await Promise.all([offerTo(runner, call()).outcome, offerTo(runner, call()).outcome]);
+    const outcomes = await Promise.all([offerTo(runner, call()).outcome, offerTo(runner, call()).outcome]);
 
-    assert.notEqual(one.containerId, two.containerId);
+    // On a busy machine the second may wait for the first's container, which is back before another has started.
+    const probes = outcomes.map(({ body }) => (JSON.parse(body.toString()) as ProbeAnswer).probe);
+    assert.equal(Math.max(...probes.map(({ mostInFlight }) => mostInFlight)), 1);
   });
 
   it("runs as many calls at a time in a container as its function says it can, each on a connection of its own", async () => {
