@@ -80,6 +80,7 @@ async function serve<Options>(
       options: settings.FN_IOFS_OPTS,
       sees: async (path) => (await driver.sees?.(path)) ?? true,
     },
+    spare: settings.FN_IOFS_SPARE,
     log,
   });
   made.use(directories);

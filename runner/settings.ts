@@ -132,4 +132,11 @@ export const RUNNER_SETTINGS = {
     "Gives each socket directory a small file system in memory, which needs root; auto does without where it must",
   ),
   FN_IOFS_OPTS: text("size=1m,nr_inodes=16,mode=0777", "Mount options of those file systems: how much fits in"),
+  FN_IOFS_SPARE: integer(
+    8,
+    "How many of them are mounted ahead, so that no start waits for one; made up a second later",
+    {
+      max: 1_000,
+    },
+  ),
 } as const;

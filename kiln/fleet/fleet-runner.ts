@@ -152,9 +152,12 @@ function passed(clock: Clock, ms: number): Promise<void> {
 
 /** Names without directories: nothing listens on a socket here. */
 function noDirectories(bootId: string): SocketDirectories {
+  let made = 0;
   return {
-    create: (containerId) =>
-      Promise.resolve({ path: `/${bootId}/${containerId}`, [Symbol.asyncDispose]: () => Promise.resolve() }),
+    async create() {
+      const id = `kiln-${++made}`;
+      return { id, path: `/${bootId}/${id}`, async [Symbol.asyncDispose]() {} };
+    },
     hasLivingPeer: () => Promise.resolve(false),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -1,5 +1,3 @@
-import { randomBytes } from "node:crypto";
-
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
@@ -60,11 +58,10 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
     const began = clock.now();
     await using made = new AsyncDisposableStack();
     made.use(image);
-    const id = `kiln-${randomBytes(8).toString("hex")}`;
-    const directory = made.use(await directories.create(id));
+    const directory = made.use(await directories.create());
     // Armed before the start: a function may listen before the start returns.
     using watch = contact.watch(directory.path);
-    const place = { id, socketDirectory: directory.path };
+    const place = { id: directory.id, socketDirectory: directory.path };
     const starting = start({ task, place, options: driver.options(task, place) }, signal);
     const container = made.use(await inTime(starting, dependencies, signal));
     const started = clock.now();

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
@@ -6,9 +6,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
+import { type Clock, systemClock } from "../../core/clock.ts";
 import { type Log, silentLog } from "../../core/log.ts";
 import { findHomes, OWNER_SOCKET } from "./homes.ts";
 import { openSocketTmpfs, type SocketTmpfs, type SocketTmpfsOptions, unmountBelow } from "./socket-tmpfs.ts";
+import { Spares } from "./spares.ts";
 
 export interface SocketDirectoriesOptions {
   /** Where the runner's own directory is made (`FN_IOFS_PATH`). */
@@ -19,25 +21,30 @@ export interface SocketDirectoriesOptions {
   readonly bootId: string;
   /** Without it they are plain directories. */
   readonly tmpfs?: SocketTmpfsOptions;
+  /** How many of them are mounted ahead: a mount takes some 9 ms of a cold start. None unless told. */
+  readonly spare?: number;
+  readonly clock?: Clock;
   readonly log?: Log;
 }
 
 /** A directory for the socket of one container. Disposing it removes it with all that is in it. */
 export interface SocketDirectory extends AsyncDisposable {
+  /** Names it, and is for its container to be named by. Nobody can guess it: who knows a path can use it. */
+  readonly id: string;
   readonly path: string;
 }
 
 /** One runner's socket directories, below a directory of its own. Disposing it removes them all. */
 export interface SocketDirectories extends AsyncDisposable {
-  /** The id must not be guessable: nobody else can list the directories, but who knows a path can use it. */
-  create(containerId: string): Promise<SocketDirectory>;
+  create(): Promise<SocketDirectory>;
   /** Whether another living runner of the same installation has its directories beside these. */
   hasLivingPeer(): Promise<boolean>;
 }
 
 // A unix socket's path has 108 bytes in the kernel, the last of them zero.
 const LONGEST_SOCKET_PATH = 107;
-const LONGEST_CONTAINER_ID = 24;
+const ID_BYTES = 8;
+const ID_LENGTH = newId().length;
 // Fn's FDK for Go binds this beside lsnr.sock; no other library has a longer name.
 const LONGEST_SOCKET_NAME = "phonylsnr.sock";
 
@@ -46,7 +53,7 @@ const LONGEST_SOCKET_NAME = "phonylsnr.sock";
  * @throws Error if `parent` cannot hold sockets
  */
 export async function socketDirectories(options: SocketDirectoriesOptions): Promise<SocketDirectories> {
-  const { installation, bootId, log = silentLog } = options;
+  const { installation, bootId, spare = 0, clock = systemClock, log = silentLog } = options;
   const parent = resolve(options.parent ?? tmpdir());
   const prefix = `kiln-${shortHash(installation)}-`;
   const home = join(parent, `${prefix}${shortHash(bootId)}`);
@@ -57,16 +64,19 @@ export async function socketDirectories(options: SocketDirectoriesOptions): Prom
   made.use(await openHome(parent, home));
   made.defer(() => removeHome(home, log));
   const tmpfs = options.tmpfs === undefined ? undefined : await openSocketTmpfs(home, options.tmpfs, log);
+  const create = async (): Promise<SocketDirectory> => {
+    const id = newId();
+    const path = join(home, id);
+    await make(path, tmpfs);
+    return { id, path, [Symbol.asyncDispose]: () => remove(path, log, tmpfs) };
+  };
+  const failed = (error: unknown) => log.warn("Socket directory cannot be made ahead", { error });
+  // A plain one is made in no time.
+  const most = tmpfs === undefined ? 0 : spare;
+  const spares = made.use(new Spares({ most, make: create, failed, clock }));
   const owned = made.move();
   return {
-    async create(containerId) {
-      if (!/^[\w-]+$/.test(containerId) || containerId.length > LONGEST_CONTAINER_ID) {
-        throw new TypeError(`Cannot name a socket directory "${containerId}": expected 1 to 24 letters and digits`);
-      }
-      const path = join(home, containerId);
-      await make(path, tmpfs);
-      return { path, [Symbol.asyncDispose]: () => remove(path, log, tmpfs) };
-    },
+    create: () => spares.take(),
     hasLivingPeer: async () => (await findHomes(parent, prefix, "living")).some((other) => other !== home),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -126,13 +136,17 @@ async function remove(path: string, log: Log, tmpfs?: SocketTmpfs): Promise<void
 }
 
 function checkLength(parent: string, home: string): void {
-  const longest = join(home, "x".repeat(LONGEST_CONTAINER_ID), LONGEST_SOCKET_NAME);
+  const longest = join(home, "x".repeat(ID_LENGTH), LONGEST_SOCKET_NAME);
   const excess = Buffer.byteLength(longest) - LONGEST_SOCKET_PATH;
   if (excess <= 0) return;
   throw new Error(
     `Cannot use "${parent}" for sockets (FN_IOFS_PATH): a socket's path has at most ${LONGEST_SOCKET_PATH} bytes, ` +
       `so this one must have at most ${Buffer.byteLength(parent) - excess}`,
   );
+}
+
+function newId(): string {
+  return `kiln-${randomBytes(ID_BYTES).toString("hex")}`;
 }
 
 function shortHash(text: string): string {

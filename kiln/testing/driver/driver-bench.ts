@@ -57,10 +57,9 @@ async function startFunction<Options>(
   task: ContainerTask,
   { hooks = [], signal = AbortSignal.timeout(PATIENCE_MS), place: tell = () => {} }: BenchStart<Options>,
 ): Promise<BenchFunction> {
-  const id = `kiln-${randomBytes(8).toString("hex")}`;
   await using made = new AsyncDisposableStack();
-  const directory = made.use(await directories.create(id));
-  const place = { id, socketDirectory: directory.path };
+  const directory = made.use(await directories.create());
+  const place = { id: directory.id, socketDirectory: directory.path };
   tell(place);
   made.use(await driver.prepare(task, { registryToken: "" }, signal));
   const watch = made.use(watchSocket(directory.path));

@@ -29,7 +29,7 @@ describe("socketDirectories", () => {
     held.defer(() => void process.umask(umask));
     const directories = await open("boot");
 
-    const { path } = await directories.create("kiln-0123456789abcdef");
+    const { path } = await directories.create();
 
     assert.equal((await stat(path)).mode & 0o777, 0o777);
     assert.equal((await stat(dirname(path))).mode & 0o777, 0o711);
@@ -38,20 +38,20 @@ describe("socketDirectories", () => {
 
   it("removes a container's directory with all that is in it, and only that", async () => {
     const directories = await open("boot");
-    const other = await directories.create("other");
-    const directory = await directories.create("one");
+    const other = await directories.create();
+    const directory = await directories.create();
     await mkdir(join(directory.path, "deep/er"), { recursive: true });
     await writeFile(join(directory.path, "deep/er/file"), "x");
 
     await directory[Symbol.asyncDispose]();
     await directory[Symbol.asyncDispose]();
 
-    assert.deepEqual((await readdir(dirname(other.path))).sort(), ["other", "owner.sock"]);
+    assert.deepEqual((await readdir(dirname(other.path))).sort(), [other.id, "owner.sock"]);
   });
 
   it("removes everything of its own in the end", async () => {
     const directories = await open("boot");
-    await directories.create("one");
+    await directories.create();
 
     await directories[Symbol.asyncDispose]();
     await directories[Symbol.asyncDispose]();
@@ -70,7 +70,7 @@ describe("socketDirectories", () => {
   it("leaves living runners alone, and knows of them", async () => {
     await leaveBehind("here");
     const living = await open("first");
-    const { path } = await living.create("one");
+    const { path } = await living.create();
     await open("other", "elsewhere");
     assert.equal(await living.hasLivingPeer(), false);
 
@@ -100,10 +100,10 @@ describe("socketDirectories", () => {
 
     const later = await open("later");
 
-    const own = basename(dirname((await later.create("one")).path));
+    const own = basename(dirname((await later.create()).path));
     const kept = [elsewhere, own, `${prefix}link`, `${prefix}directory`, `${prefix}file`];
     assert.deepEqual((await readdir(parent)).sort(), kept.sort());
-    assert.deepEqual((await readdir(join(parent, elsewhere))).sort(), ["one", "owner.sock"]);
+    assert.equal((await readdir(join(parent, elsewhere))).length, 2);
   });
 
   it("refuses a second runner of the same boot and leaves the first alone", async () => {
@@ -111,7 +111,7 @@ describe("socketDirectories", () => {
 
     await assert.rejects(open("boot"), /Cannot make socket directories in ".*" \(FN_IOFS_PATH\)/);
 
-    assert.ok((await first.create("one")).path);
+    assert.ok((await first.create()).path);
     assert.equal((await readdir(parent)).length, 1);
   });
 
@@ -133,18 +133,20 @@ describe("socketDirectories", () => {
 
     const directories = held.use(await socketDirectories({ parent: longest, installation: "here", bootId: "boot" }));
 
-    const { path } = await directories.create("x".repeat(24));
+    const { path } = await directories.create();
     const server = held.use(createServer());
     await once(server.listen(join(path, "phonylsnr.sock")), "listening");
     assert.ok((await stat(join(path, "phonylsnr.sock"))).isSocket());
   });
 
-  it("refuses names that lead elsewhere or are too long", async () => {
+  it("names each as nobody can guess, and as a container may be named", async () => {
     const directories = await open("boot");
 
-    for (const id of ["", ".", "..", "../x", "a/b", "owner.sock", "x".repeat(25)]) {
-      await assert.rejects(directories.create(id), TypeError);
-    }
+    const [one, other] = [await directories.create(), await directories.create()];
+
+    assert.match(one.id, /^kiln-[0-9a-f]{16}$/);
+    assert.equal(basename(one.path), one.id);
+    assert.notEqual(one.id, other.id);
   });
 });
 
@@ -155,7 +157,7 @@ async function leaveBehind(installation: string): Promise<void> {
     import { writeFileSync } from "node:fs";
     const { socketDirectories } = await import(${JSON.stringify(module)});
     const options = { parent: ${JSON.stringify(parent)}, installation: "${installation}", bootId: "dead" };
-    const { path } = await (await socketDirectories(options)).create("one");
+    const { path } = await (await socketDirectories(options)).create();
     writeFileSync(path + "/file", "");
     process.stdout.write("ready");
     setInterval(() => {}, 1_000);
