@@ -1,8 +1,6 @@
-import { createHash } from "node:crypto";
-
 import { engineClient } from "../kiln/testing/engine-client.ts";
 import { type Docker } from "../runner/driver/docker/engine.ts";
-import { importProgram } from "../runner/driver/docker/prefork/pause-image.ts";
+import { ensureProgramImage } from "../runner/driver/docker/prefork/pause-image.ts";
 import { elfProgram } from "../runner/driver/docker/prefork/pause-program.ts";
 
 /**
@@ -86,8 +84,5 @@ const REPOSITORY = "kiln-bench-static";
 export async function buildStaticImage(docker: Docker): Promise<string | undefined> {
   const { Architecture: architecture } = (await docker.info()) as { readonly Architecture: string };
   if (architecture !== "x86_64") return undefined;
-  const program = elfProgram(X86_64, CODE);
-  const tag = createHash("sha256").update(program).digest("hex").slice(0, 12);
-  await importProgram(engineClient(docker), program, { repository: REPOSITORY, tag });
-  return `${REPOSITORY}:${tag}`;
+  return await ensureProgramImage(engineClient(docker), elfProgram(X86_64, CODE), REPOSITORY);
 }

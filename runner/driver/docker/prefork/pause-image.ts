@@ -25,16 +25,20 @@ export async function ensurePauseImage(client: EngineClient): Promise<string> {
       `There is no pause program for ${architecture}: set FN_EXPERIMENTAL_PREFORK_IMAGE and _CMD to one that sleeps`,
     );
   }
+  return await ensureProgramImage(client, program, REPOSITORY);
+}
+
+/** Makes sure of an image of one program and nothing else, which it runs, and returns its name. */
+export async function ensureProgramImage(client: EngineClient, program: Buffer, repository: string): Promise<string> {
   // Named for its content, so that another version of Kiln makes another image.
   const tag = createHash("sha256").update(program).digest("hex").slice(0, 12);
-  const image = `${REPOSITORY}:${tag}`;
+  const image = `${repository}:${tag}`;
   const found = await inspectImage(client, image, new AbortController().signal);
-  if (found === undefined) await importProgram(client, program, { repository: REPOSITORY, tag });
+  if (found === undefined) await importProgram(client, program, { repository, tag });
   return image;
 }
 
-/** Makes an image of one program and nothing else, which it runs. */
-export async function importProgram(
+async function importProgram(
   client: EngineClient,
   program: Buffer,
   { repository, tag }: { readonly repository: string; readonly tag: string },
