@@ -11,7 +11,7 @@ import { type ColdStart, type Phase, PHASES } from "./cold-start.ts";
 import { type KilnSystem, startKiln } from "./kiln-system.ts";
 import type { BenchOptions } from "./options.ts";
 import { rawStart } from "./raw-start.ts";
-import { watchStarts } from "./start-events.ts";
+import { type StartEvents, watchStarts } from "./start-events.ts";
 import { buildStaticImage } from "./static-function.ts";
 import { spread } from "./statistics.ts";
 import { shownSpread, type Table } from "./table.ts";
@@ -23,15 +23,18 @@ const HOLDERS_MS = 60_000;
 const COMPILED_AFTER_CALLS = 3_000;
 const CALLS_A_ROUND = 330;
 const AT_ONCE = 4;
+/** What was started is removed, or what it took made up for, before the next starts: longer than a runner puts that off. */
+const REST_MS = 1_250;
 
 /**
  * Calls that start a container, phase by phase, with and without a prefork pool, beside nothing but the Docker calls
  * for the same containers: for a function on Node, and for one of some bytes.
  */
 export async function measureCold(
-  { rounds, profile }: BenchOptions,
+  { rounds, seconds, profile }: BenchOptions,
   dockerHost: string | undefined,
 ): Promise<readonly Table[]> {
+  const restMs = Math.min(REST_MS, seconds * 1_000);
   const docker = connectEngine({ host: dockerHost });
   const version = await pingEngine(docker, PING_MS);
   if (version === undefined)
@@ -40,7 +43,7 @@ export async function measureCold(
   const tables: Table[] = [];
   for (const [kind, image] of [["static", await buildStaticImage(docker)] as const, ["Node", hello] as const]) {
     if (image === undefined) continue;
-    const measured = await inTurns(docker, image, { rounds, profile, dockerHost });
+    const measured = await inTurns(docker, image, { rounds, restMs, profile, dockerHost });
     tables.push({
       title: `Cold starts of a ${kind} function on Docker ${version}, ${rounds} of each in turns: milliseconds by phase`,
       head: ["phase", ...SUBJECTS],
@@ -77,16 +80,17 @@ function added(measured: Measured): readonly string[] {
 
 interface TurnsOptions {
   readonly rounds: number;
+  readonly restMs: number;
   readonly profile: string | undefined;
   readonly dockerHost: string | undefined;
 }
 
 async function inTurns(docker: Docker, image: string, options: TurnsOptions): Promise<Measured> {
-  const { rounds } = options;
+  const { rounds, restMs } = options;
   await using made = new AsyncDisposableStack();
   const plain = made.use(await coldKiln(docker, image, options, 0));
-  // A container keeps its holder for as long as it lives, and each round leaves one.
-  const pooled = made.use(await coldKiln(docker, image, options, rounds + 2));
+  // A container keeps its holder for as long as it lives: one of each round, and those that the code was compiled with.
+  const pooled = made.use(await coldKiln(docker, image, options, rounds + 1 + AT_ONCE));
   const holder = made.use(await rawHolder(docker));
   const measured: Measured = { "Docker alone": [], Kiln: [], "Docker alone, joining": [], "Kiln with pool": [] };
   for (let round = 0; round <= rounds; round++) {
@@ -98,6 +102,7 @@ async function inTurns(docker: Docker, image: string, options: TurnsOptions): Pr
     };
     // Nobody is always the first.
     for (const name of [...SUBJECTS.slice(round % 4), ...SUBJECTS.slice(0, round % 4)]) {
+      await pause(systemClock, restMs);
       const one = await start[name]();
       // The first of each finds cold caches that no other does.
       if (round > 0) measured[name].push(one);
@@ -139,7 +144,14 @@ async function coldKiln(
   const starts = made.use(await watchStarts(docker, runnerId));
   const owned = made.move();
   return {
-    start: (round) => kilnStart(kiln, `cold-${round}`, records, () => starts.lastMs()),
+    async start(round) {
+      const { containerId, ...one } = await kilnStart(kiln, `cold-${round}`, records, starts);
+      const { HostConfig } = await docker.getContainer(containerId).inspect();
+      const joined = HostConfig.NetworkMode?.startsWith("container:") === true;
+      if (joined !== holders > 0)
+        throw new Error(`A container joined ${HostConfig.NetworkMode} with ${holders} holders`);
+      return one;
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -189,8 +201,8 @@ async function kilnStart(
   { url }: KilnSystem,
   fnId: string,
   records: CallRecords,
-  betweenEventsMs: () => Promise<number>,
-): Promise<ColdStart> {
+  starts: StartEvents,
+): Promise<ColdStart & { readonly containerId: string }> {
   const asked = performance.now();
   const response = await fetch(`${url}/invoke/${fnId}`, { method: "POST", body: "{}" });
   const text = await response.text();
@@ -198,9 +210,10 @@ async function kilnStart(
   if (response.status !== 200) throw new Error(`A cold call failed: ${text}`);
   const record = await records.of(response.headers.get("fn-call-id") ?? "");
   // The call's record has creating and starting as one; the daemon's events part them.
-  const start = await betweenEventsMs();
+  const { containerId, ms: start } = await starts.last();
   const { wait_ms: wait, pull_ms: image, start_ms: both, init_ms: socket, run_ms: run } = record;
   return {
+    containerId,
     queue: wait - image - both - socket,
     image,
     create: both - start,

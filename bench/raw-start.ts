@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { newCallId } from "../core/call.ts";
+import { systemClock } from "../core/clock.ts";
 import { containerTask } from "../core/container-task.ts";
 import { DEFAULTS } from "../core/function-spec.ts";
+import { containerEngine } from "../runner/driver/docker/container-engine.ts";
 import { containerOptions } from "../runner/driver/docker/container-options.ts";
 import type { Docker } from "../runner/driver/docker/engine.ts";
 import { DEFAULT_SANDBOX } from "../runner/driver/docker/sandbox.ts";
@@ -28,11 +30,13 @@ export async function rawStart(docker: Docker, image: string, joined?: string): 
   const options = optionsFor(image, socketDirectory);
   if (joined !== undefined) options.HostConfig = { ...options.HostConfig, NetworkMode: `container:${joined}` };
 
+  const engine = containerEngine(docker, systemClock);
+
   const asked = performance.now();
-  const container = await docker.createContainer(options);
-  made.defer(() => container.remove({ force: true, v: true }) as Promise<void>);
+  const id = await engine.create(options);
+  made.defer(async () => void (await engine.remove(id)));
   const created = performance.now();
-  await container.start();
+  await engine.start(id);
   const started = performance.now();
   const socketPath = await watch.ready(AbortSignal.timeout(SOCKET_MS));
   const listening = performance.now();

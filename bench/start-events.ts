@@ -5,14 +5,20 @@ import { pause, systemClock } from "../core/clock.ts";
 import type { Docker } from "../runner/driver/docker/engine.ts";
 
 export interface StartEvents extends AsyncDisposable {
-  /** From the last container's creation to its start, as the daemon tells them. */
-  lastMs(): Promise<number>;
+  /** The last container that was started. */
+  last(): Promise<Started>;
+}
+
+export interface Started {
+  readonly containerId: string;
+  /** From its creation to its start, as the daemon tells them. */
+  readonly ms: number;
 }
 
 interface StartEvent {
   readonly Action: string;
   readonly timeNano: number;
-  readonly Actor: { readonly Attributes: Readonly<Record<string, string>> };
+  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
 }
 
 const LATE_MS = 5_000;
@@ -22,15 +28,15 @@ export async function watchStarts(docker: Docker, runnerId: string): Promise<Sta
   const filters = JSON.stringify({ label: [`kiln.runner=${runnerId}`], type: ["container"] });
   const stream = (await docker.getEvents({ filters })) as Readable;
   let created = 0;
-  let last: number | undefined;
+  let last: Started | undefined;
   createInterface(stream).on("line", (line) => {
     const { Action: action, timeNano, Actor: actor } = JSON.parse(line) as StartEvent;
     if ("kiln.prefork" in actor.Attributes) return;
     if (action === "create") created = timeNano;
-    if (action === "start") last = (timeNano - created) / 1e6;
+    if (action === "start") last = { containerId: actor.ID, ms: (timeNano - created) / 1e6 };
   });
   return {
-    async lastMs() {
+    async last() {
       const end = performance.now() + LATE_MS;
       while (last === undefined && performance.now() < end) await pause(systemClock, 1);
       if (last === undefined) throw new Error("Docker told of no container's start");
