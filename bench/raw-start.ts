@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { newCallId } from "../core/call.ts";
-import { systemClock } from "../core/clock.ts";
 import { containerTask } from "../core/container-task.ts";
 import { DEFAULTS } from "../core/function-spec.ts";
+import { engineClient } from "../kiln/testing/engine-client.ts";
 import { containerEngine } from "../runner/driver/docker/container-engine.ts";
 import { containerOptions } from "../runner/driver/docker/container-options.ts";
 import type { Docker } from "../runner/driver/docker/engine.ts";
@@ -30,7 +30,7 @@ export async function rawStart(docker: Docker, image: string, joined?: string): 
   const options = optionsFor(image, socketDirectory);
   if (joined !== undefined) options.HostConfig = { ...options.HostConfig, NetworkMode: `container:${joined}` };
 
-  const engine = containerEngine(docker, systemClock);
+  const engine = containerEngine(engineClient(docker));
 
   const asked = performance.now();
   const id = await engine.create(options);

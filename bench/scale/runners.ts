@@ -57,10 +57,13 @@ const contact: FunctionContact = {
   connect: functionClient,
 };
 
+let made = 0;
 const directories: SocketDirectories = {
   hasLivingPeer: () => Promise.resolve(false),
-  create: (containerId) =>
-    Promise.resolve({ path: `/nowhere/${containerId}`, [Symbol.asyncDispose]: () => Promise.resolve() }),
+  async create() {
+    const id = `kiln-${++made}`;
+    return { id, path: `/nowhere/${id}`, async [Symbol.asyncDispose]() {} };
+  },
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
