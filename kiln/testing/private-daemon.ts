@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -25,6 +25,8 @@ export interface PrivateDaemon extends AsyncDisposable {
   start(): Promise<void>;
   /** Ends it and waits until it is gone. SIGTERM ends its containers too, SIGKILL leaves them as they are. */
   stop(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** From now on containers live on while it is stopped, or do not. */
+  keepContainers(live: boolean): Promise<void>;
   /** Lets it do nothing more, not even refuse, until `resume`. */
   hang(): void;
   resume(): void;
@@ -64,6 +66,8 @@ export async function privateDaemon({ diskMiB = 600 }: PrivateDaemonOptions = {}
   const inside = ["-t", String(holder.pid), "-n", "-m"];
   await retried(() => run("nsenter", [...inside, "ip", "link", "set", "lo", "up"]));
 
+  const config = join(directory, "daemon.json");
+  await writeFile(config, "{}");
   const host = `unix://${join(directory, "s")}`;
   const engine = connectEngine({ host });
   let daemon: ChildProcess | undefined;
@@ -82,6 +86,7 @@ export async function privateDaemon({ diskMiB = 600 }: PrivateDaemonOptions = {}
   const start = async () => {
     if (daemon !== undefined) return void daemon.kill("SIGCONT");
     const paths = ["--data-root", disk, "--exec-root", join(directory, "x"), "--pidfile", join(directory, "pid")];
+    paths.push("--config-file", config);
     const child = spawn("nsenter", [...inside, "dockerd", "--host", host, ...paths, ...NO_HOST], {
       stdio: ["ignore", "ignore", "pipe"],
     });
@@ -107,6 +112,14 @@ export async function privateDaemon({ diskMiB = 600 }: PrivateDaemonOptions = {}
     disk,
     start,
     stop,
+    async keepContainers(live) {
+      await writeFile(config, JSON.stringify({ "live-restore": live }));
+      daemon?.kill("SIGHUP");
+      await retried(async () => {
+        const { LiveRestoreEnabled } = (await engine.info()) as { readonly LiveRestoreEnabled: boolean };
+        if (LiveRestoreEnabled !== live) throw new Error("The private daemon did not read its configuration");
+      });
+    },
     hang: () => void daemon?.kill("SIGSTOP"),
     resume: () => void daemon?.kill("SIGCONT"),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

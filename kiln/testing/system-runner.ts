@@ -10,6 +10,7 @@ import { createGuard, type Guard } from "../../runner/driver/docker/guard.ts";
 import type { ImageOptions } from "../../runner/driver/docker/images/images.ts";
 import { throughOutages } from "../../runner/driver/docker/through-outages.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
+import type { FunctionLogs } from "../../runner/logs/function-logs.ts";
 import { createRunner, type Runner, type RunnerLimits, type RunnerOptions } from "../../runner/runner.ts";
 import type { StatusOptions } from "../../runner/status/check-status.ts";
 import { engineClient } from "./engine-client.ts";
@@ -31,6 +32,8 @@ export interface SystemRunnerOptions {
   /** Where plain processes find their functions. */
   readonly functionsDirectory?: string;
   readonly log?: Log;
+  /** Takes what functions write. */
+  readonly logs?: FunctionLogs;
 }
 
 const LIMITS: RunnerLimits = {
@@ -60,7 +63,9 @@ export async function systemRunner(runnerId: string, options: SystemRunnerOption
   const id = `testing-${process.pid}`;
   const installation = { id, runnerId, bootId };
   const host = { ...engineClient(docker), installation, log };
-  const plain = dockerDriver({ ...host, guard, images: pulls });
+  const { logs } = options;
+  const output = logs === undefined ? {} : { output: logs };
+  const plain = dockerDriver({ ...host, guard, images: pulls, ...output });
   const driver =
     pings === undefined
       ? plain
@@ -71,6 +76,7 @@ export async function systemRunner(runnerId: string, options: SystemRunnerOption
     hooks,
     overriders,
     resources,
+    logs,
     ...(options.status === undefined ? {} : { status: options.status }),
     directories: await socketDirectories({ installation: `${id}/${runnerId}`, bootId }),
     limits,

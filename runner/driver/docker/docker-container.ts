@@ -9,6 +9,7 @@ import type { HotContainer, OutputWriter } from "../driver.ts";
 import type { ContainerEngine, ExitWatch } from "./container-engine.ts";
 import { watchExit } from "./container-exit.ts";
 import type { ContainerFreezer } from "./container-freezer.ts";
+import { isGone } from "./docker-errors.ts";
 import { readOutput } from "./output.ts";
 import { throwIfAborted, unlessAborted } from "./unless-aborted.ts";
 
@@ -25,6 +26,8 @@ export interface StartDependencies {
 
 /** The end is told on one connection and the last output on another. */
 const LAST_NEWS_MS = 500;
+/** Between two tries to read on from a container whose daemon went away. */
+const REATTACH_MS = 500;
 /** A create whose answer was lost may still be under way in the daemon. */
 const LOST_CREATE = { tries: 20, everyMs: 250 } as const;
 
@@ -59,15 +62,16 @@ async function watched(id: string, dependencies: StartDependencies): Promise<Hot
   const { engine, clock } = dependencies;
   const leaving = new AbortController();
   const gone = new AbortController();
-  const [connection, watch] = await both(
-    engine.attach(id, { stdout: dependencies.output !== undefined, stderr: true }),
-    engine.watch(id, "next-exit", gone.signal),
-  ).catch((error: unknown) => {
-    gone.abort();
-    throw error;
-  });
-  const output = readOutput(connection, dependencies.output?.(id));
+  const attach = () => engine.attach(id, { stdout: dependencies.output !== undefined, stderr: true });
+  const [connection, watch] = await both(attach(), engine.watch(id, "next-exit", gone.signal)).catch(
+    (error: unknown) => {
+      gone.abort();
+      throw error;
+    },
+  );
   const ended = watchExit(id, watch, { engine, clock, leaving: leaving.signal, gone: gone.signal });
+  const again = () => attachAgain(attach, ended, gone.signal, clock);
+  const output = readOutput(connection, dependencies.output?.(id), again);
   const exited = ended.then(async (exit) => {
     await settled(output.ended, clock);
     return exit;
@@ -94,6 +98,30 @@ async function watched(id: string, dependencies: StartDependencies): Promise<Hot
     thaw: (signal) => freezer.thaw(signal),
     [Symbol.asyncDispose]: () => (removed ??= remove()),
   };
+}
+
+/**
+ * A container may outlive the daemon that it was attached through. Undefined for one that has ended, or is removed: its
+ * connection closes then too, and at about the time that its end is told.
+ */
+async function attachAgain(
+  attach: () => Promise<Duplex>,
+  ended: Promise<unknown>,
+  gone: AbortSignal,
+  clock: Clock,
+): Promise<Duplex | undefined> {
+  let over = false;
+  const end = ended.then(() => (over = true));
+  await settled(end, clock);
+  while (!over && !gone.aborted) {
+    try {
+      return await attach();
+    } catch (error) {
+      if (isGone(error)) break;
+      await Promise.race([end, pause(clock, REATTACH_MS, gone)]);
+    }
+  }
+  return undefined;
 }
 
 /** At the same time, as both are on a cold call's way. An attachment that is then of no use is closed. */

@@ -45,20 +45,45 @@ export interface ContainerOutput {
   close(): void;
 }
 
-/** Reads an attached connection to its end, as fast as it comes, keeping only the end of stderr. */
-export function readOutput(connection: Duplex, writer?: OutputWriter): ContainerOutput {
+/**
+ * Reads what a container writes, as fast as it comes, keeping only the end of stderr.
+ * @param again - attaches once more after a connection has ended; undefined where no more will come. Does not reject
+ */
+export function readOutput(
+  first: Duplex,
+  writer: OutputWriter | undefined,
+  again: () => Promise<Duplex | undefined>,
+): ContainerOutput {
   const tail = new StderrTail();
-  const ended = Promise.withResolvers<void>();
-  const take = demultiplex((stream, bytes) => {
+  const closed = new AbortController();
+  const take = (stream: OutputStream, bytes: Buffer) => {
     if (stream === "stderr") tail.push(bytes);
     writer?.write(stream, bytes);
-  });
-  connection.on("data", take);
+  };
+  const readAll = async () => {
+    for (let next: Duplex | undefined = first; next !== undefined; next = await again()) {
+      await readOne(next, take, closed.signal);
+      if (closed.signal.aborted) break;
+    }
+    writer?.end();
+  };
+  return { stderrTail: () => tail.text(), ended: readAll(), close: () => closed.abort() };
+}
+
+/** Reads a connection to its end, or until it is not wanted any more. */
+async function readOne(
+  connection: Duplex,
+  take: (stream: OutputStream, bytes: Buffer) => void,
+  closed: AbortSignal,
+): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const close = () => connection.destroy();
+  connection.on("data", demultiplex(take));
   // A daemon that goes away ends the connection with an error; the exit watch deals with that.
   connection.on("error", () => {});
-  connection.on("close", () => {
-    writer?.end();
-    ended.resolve();
-  });
-  return { stderrTail: () => tail.text(), ended: ended.promise, close: () => connection.destroy() };
+  connection.on("close", over.resolve);
+  closed.addEventListener("abort", close, { once: true });
+  if (closed.aborted) close();
+  await over.promise;
+  closed.removeEventListener("abort", close);
 }

@@ -3,6 +3,7 @@ import { rm, open } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 
+import { systemClock } from "../../../core/clock.ts";
 import { buildExampleImages } from "../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../kiln/testing/docker.ts";
 import { eventually } from "../../../kiln/testing/eventually.ts";
@@ -17,6 +18,7 @@ import {
 } from "../../../kiln/testing/probe-calls.ts";
 import { systemRunner } from "../../../kiln/testing/system-runner.ts";
 import { startSystem, type System, type SystemOptions } from "../../../kiln/testing/system.ts";
+import { FunctionLogs } from "../../../runner/logs/function-logs.ts";
 
 const { engine, skip: noDocker } = await dockerOrSkip();
 const skip = noDocker === false ? await privateDaemonOrSkip() : noDocker;
@@ -73,6 +75,28 @@ describe("a runner whose Docker has trouble", { skip, timeout: 180_000 }, () => 
       assert.equal(totalMemoryMiB - freeMemoryMiB, 128, "nothing else is booked");
     });
   }
+
+  it("goes on with containers that outlived it, and reads what they write", async () => {
+    await daemon.keepContainers(true);
+    const lines: string[] = [];
+    const logs = new FunctionLogs({ clock: systemClock, sink: ({ text }) => void lines.push(text) });
+    await using system = await systemOn({ logs });
+    const instance = await probeInstance(system, "warm");
+
+    await daemon.stop("SIGTERM");
+    await isAway(system);
+    assert.equal(await probeInstance(system, "warm"), instance);
+    await daemon.start();
+    await isBack(system);
+
+    await eventually(async () => {
+      await (await callProbe(system, "warm", { stderr: ["still here"] })).arrayBuffer();
+      assert.ok(lines.includes("still here"));
+    });
+    assert.equal(await probeInstance(system, "warm"), instance);
+    await probeInstance(system, "cold");
+    await daemon.keepContainers(false);
+  });
 
   it("leaves the calls to other runners meanwhile", async () => {
     await using system = await systemOn({

@@ -11,6 +11,7 @@ import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
 import { driverBench } from "../../../../kiln/testing/driver/driver-bench.ts";
 import { engineClient } from "../../../../kiln/testing/engine-client.ts";
 import { engineProxy } from "../../../../kiln/testing/engine-proxy.ts";
+import { eventually } from "../../../../kiln/testing/eventually.ts";
 import { optionSources } from "../../../../kiln/testing/option-sources.ts";
 import { taskFor } from "../../../../kiln/testing/task-for.ts";
 import { checkSandbox } from "../../../../runner/driver/docker/check-sandbox.ts";
@@ -173,15 +174,20 @@ describe("a docker driver", { skip, timeout: 120_000 }, () => {
     assert.equal(await isThere(probe.place), false);
   });
 
-  it("hears of an end although its connections broke before", async () => {
+  it("reads on, and hears of an end, although its connections broke before", async () => {
     await using bench = await brittle();
     await using probe = await bench.start();
     await probe.call();
 
     bench.proxy.cut(/\/(wait|attach)\?/);
-    await assert.rejects(probe.call({ isExit: true, exitCode: 3 }));
+    await eventually(async () => {
+      await probe.call({ stderr: ["still here"] });
+      assert.match(probe.container.stderrTail(), /still here/);
+    });
+    await assert.rejects(probe.call({ stderr: ["last words"], isExit: true, exitCode: 3 }));
 
     assert.deepEqual(await probe.container.exited, { exitCode: 3, outOfMemory: false });
+    assert.match(probe.container.stderrTail(), /last words/);
   });
 
   it("writes neither environment nor anything else of the options into a URL", async () => {
