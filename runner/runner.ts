@@ -259,5 +259,16 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
 }
 
 function greatest(counts: ReadonlyMap<string, number>): Record<string, number> {
-  return Object.fromEntries([...counts].sort(([, a], [, b]) => b - a).slice(0, MOST_KEYS));
+  if (counts.size <= MOST_KEYS) return Object.fromEntries(counts);
+  let best: [key: string, count: number][] = [];
+  let least = 0;
+  // Without an array of all: there may be many thousands, and this is done many times a second.
+  counts.forEach((count, key) => {
+    if (count <= least) return;
+    best.push([key, count]);
+    if (best.length < 2 * MOST_KEYS) return;
+    best = best.sort(([, a], [, b]) => b - a).slice(0, MOST_KEYS);
+    least = best.at(-1)?.[1] ?? 0;
+  });
+  return Object.fromEntries(best.sort(([, a], [, b]) => b - a).slice(0, MOST_KEYS));
 }

@@ -1,10 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
 import { Alarm } from "./alarm.ts";
+import { DueItems } from "./due-items.ts";
 import type { Entry } from "./entry.ts";
 import type { SlotEffects, SlotRequest, SlotWaiter } from "./slot.ts";
 
 export interface FreezerOptions<C> {
-  readonly idle: Iterable<Entry<C>>;
+  readonly idle: { has(entry: Entry<C>): boolean };
   /** How long a container is idle before it is frozen; 0 freezes at once, negative never. */
   readonly freezeIdleMs: number;
   readonly effects: Pick<SlotEffects<C>, "freeze" | "thaw">;
@@ -29,6 +30,8 @@ const LONGEST_QUIET_MS = 1_000;
 export class Freezer<C> {
   readonly #options: FreezerOptions<C>;
   readonly #alarm: Alarm;
+  /** Containers that were idle when they were last looked at. */
+  readonly #resting = new DueItems<Entry<C>>();
   /** Calls whose container is thawed for them. Those that have left meanwhile are not here. */
   readonly #thawing = new Map<Entry<C>, ThawTicket<C>[]>();
 
@@ -39,7 +42,12 @@ export class Freezer<C> {
 
   /** A container has become idle. */
   rests(entry: Entry<C>): void {
-    if (entry.freezable && this.#options.freezeIdleMs >= 0) this.#alarm.by(this.#freezeAt(entry));
+    if (entry.freezable && this.#options.freezeIdleMs >= 0) this.#lookAt(entry, this.#freezeAt(entry));
+  }
+
+  /** A container leaves. */
+  forget(entry: Entry<C>): void {
+    this.#resting.delete(entry);
   }
 
   froze(entry: Entry<C>, ok: boolean): void {
@@ -89,17 +97,23 @@ export class Freezer<C> {
     return idleSince + Math.max(freezeIdleMs, quietMs);
   }
 
+  #lookAt(entry: Entry<C>, at: number): void {
+    this.#resting.add(entry, at);
+    this.#alarm.by(this.#resting.first);
+  }
+
   #freezeIdle(): void {
     const { idle, effects, clock } = this.#options;
     const now = clock.now();
-    for (const entry of idle) {
-      if (entry.ice !== "none" || !entry.freezable) continue;
+    for (const entry of this.#resting.take(now)) {
+      if (!idle.has(entry) || entry.ice !== "none" || !entry.freezable) continue;
       const at = this.#freezeAt(entry);
-      if (at > now) this.#alarm.by(at);
+      if (at > now) this.#lookAt(entry, at);
       else {
         entry.ice = "freezing";
         effects.freeze(entry.container);
       }
     }
+    this.#alarm.by(this.#resting.first);
   }
 }

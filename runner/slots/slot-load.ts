@@ -1,5 +1,5 @@
 import type { IdleContainers } from "./idle-containers.ts";
-import type { SlotQueue } from "./slot-queue.ts";
+import type { SlotQueues } from "./slot-queues.ts";
 
 /** What gateways are told of slots. */
 export interface SlotLoad {
@@ -16,13 +16,13 @@ export interface SlotLoad {
 }
 
 export function slotLoad<C>(
-  queues: Iterable<SlotQueue<C>>,
+  queues: SlotQueues<C>,
   idle: IdleContainers<C>,
   { starting, running }: Pick<SlotLoad, "starting" | "running">,
 ): SlotLoad {
   const spareSlots = new Map<string, number>();
   let waiting = 0;
-  for (const queue of queues) {
+  for (const queue of queues.astir()) {
     waiting += queue.waiting.length;
     const { affinityKey } = queue.latest;
     const spare = queue.spareSlots;

@@ -50,6 +50,13 @@ export class SlotQueue<C> {
     return this.entries.size + this.starts.size + this.waiting.length + this.leaving === 0;
   }
 
+  /** No call runs in its containers, and none waits. */
+  get atRest(): boolean {
+    if (this.waiting.length > 0) return false;
+    for (const { calls } of this.entries) if (calls > 0) return false;
+    return true;
+  }
+
   /** No more may be started. */
   get full(): boolean {
     const { maxContainers } = this.latest;

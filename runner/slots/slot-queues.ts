@@ -8,6 +8,8 @@ import type { SlotRequest } from "./slot.ts";
 /** The queues of all keys that there is anything of. */
 export class SlotQueues<C> implements Iterable<SlotQueue<C>> {
   readonly #queues = new Map<SlotKey, SlotQueue<C>>();
+  /** Those that calls may run in or wait at. */
+  readonly #astir = new Set<SlotQueue<C>>();
   readonly #estimates: Estimates;
   readonly #minimums: Minimums<C>;
   readonly #clock: Clock;
@@ -26,6 +28,14 @@ export class SlotQueues<C> implements Iterable<SlotQueue<C>> {
     return this.#queues.values();
   }
 
+  /** Those that calls run in or wait at: of all others there are at most idle containers. */
+  *astir(): Generator<SlotQueue<C>, void, void> {
+    for (const queue of this.#astir) {
+      if (queue.atRest) this.#astir.delete(queue);
+      else yield queue;
+    }
+  }
+
   get(key: SlotKey): SlotQueue<C> | undefined {
     return this.#queues.get(key);
   }
@@ -37,6 +47,7 @@ export class SlotQueues<C> implements Iterable<SlotQueue<C>> {
       queue = new SlotQueue(request, this.#estimates.of(request.key));
       this.#queues.set(request.key, queue);
     }
+    this.#astir.add(queue);
     queue.estimate.called(this.#clock.now());
     this.#minimums.called(queue, request);
     return queue;
@@ -45,6 +56,7 @@ export class SlotQueues<C> implements Iterable<SlotQueue<C>> {
   forgetUnused(queue: SlotQueue<C>): void {
     if (!queue.unused) return;
     this.#queues.delete(queue.key);
+    this.#astir.delete(queue);
     this.#minimums.forget(queue);
   }
 }

@@ -77,8 +77,7 @@ export class SlotTable<C> {
 
   /** What gateways are told. */
   get load(): SlotLoad {
-    const counts = { starting: this.#starts.size, running: this.#held.size };
-    return slotLoad(this.#queues, this.#idle, counts);
+    return slotLoad(this.#queues, this.#idle, { starting: this.#starts.size, running: this.#held.size });
   }
 
   acquire(request: SlotRequest, waiter: SlotWaiter<C>): Acquired<C> {
@@ -290,7 +289,7 @@ export class SlotTable<C> {
   #remove(entry: Entry<C>, why: RemovalReason): void {
     const { queue } = entry;
     entry.state = "leaving";
-    this.#idle.delete(entry);
+    for (const part of [this.#idle, this.#freezer]) part.forget(entry);
     queue.place(entry);
     queue.entries.delete(entry);
     queue.leaving += 1;

@@ -14,7 +14,7 @@ interface Kept extends KeyedTask {
 }
 
 /** Functions, and variants of them, whose keys are kept. */
-const MOST_KEPT = 1_024;
+const MOST_KEPT = 10_000;
 
 /**
  * Tasks and their keys, kept from one call to the next, as hashing takes longer than all else that chooses a slot.

@@ -106,7 +106,7 @@ export class WaitingRoom<C> {
   #endPatience(): void {
     const { expectations, queues, clock, slotWaitMs } = this.#options;
     const now = clock.now();
-    for (const queue of queues) {
+    for (const queue of queues.astir()) {
       // Whether a container of its own would be there any sooner, as things stand.
       const { pulls, queuesForTurn } = queue;
       for (const late of queue.unbacked) {
