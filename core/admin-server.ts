@@ -3,16 +3,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 
 import { isLoopback } from "./loopback.ts";
-import type { Metrics } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
+import type { MetricsText } from "./workers/vitals.ts";
 
 export interface AdminOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Lets other processes of this user listen there too. */
+  readonly shared?: boolean;
   /** Asked of whoever wants more than a state; empty asks for none, and is refused beyond loopback. */
   readonly token: string;
-  readonly metrics: Metrics;
+  readonly metrics: MetricsText;
   readonly version: string;
   /** Whether calls can be taken now. */
   readonly readiness: () => Readiness | Promise<Readiness>;
@@ -37,7 +39,7 @@ const MOST_CONNECTIONS = 64;
 
 /** @throws Error if anybody could read it, or the address is taken */
 export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { host, port, token } = options;
+  const { host, port, token, shared = false } = options;
   if (token === "" && !isLoopback(host)) {
     throw new Error(`Cannot serve metrics on ${host} to everybody: set FN_ADMIN_TOKEN, or FN_ADMIN_BIND to 127.0.0.1`);
   }
@@ -48,7 +50,7 @@ export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
     );
   });
   server.maxConnections = MOST_CONNECTIONS;
-  await listen(server, host, port);
+  await listen(server, { host, port, reusePort: shared });
   const { port: bound } = server.address() as AddressInfo;
   return {
     address: `${host.includes(":") ? `[${host}]` : host}:${bound}`,
@@ -72,7 +74,7 @@ async function answer(request: IncomingMessage, options: AdminOptions): Promise<
     return json(404, { message: `Path not found: ${path.slice(0, 200)}` });
   if (!isAllowed(request, options.token)) return json(401, { message: "Expected the bearer token of FN_ADMIN_TOKEN" });
   if (path === "/version") return json(200, { version: options.version });
-  return { status: 200, type: PROMETHEUS, text: options.metrics.render() };
+  return { status: 200, type: PROMETHEUS, text: await options.metrics.render() };
 }
 
 function send({ method }: IncomingMessage, response: ServerResponse, { status, type, text }: Page): void {
@@ -99,13 +101,14 @@ function sha256(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
+function listen(server: Server, where: { host: string; port: number; reusePort: boolean }): Promise<void> {
+  const { host, port } = where;
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "another process listens there" : error.message;
       reject(new Error(`Cannot serve metrics on ${host}:${port}: ${why}, see FN_ADMIN_PORT`, { cause: error }));
     });
-    server.listen(port, host, () => {
+    server.listen(where, () => {
       server.removeAllListeners("error");
       server.on("error", () => {});
       resolve();

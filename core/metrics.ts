@@ -14,6 +14,17 @@ export interface Histogram {
 
 export type ReadValues = () => Iterable<readonly [value: number, labels?: Labels]>;
 
+/** A time series as the text format names it, with its labels, and its value. */
+export type Sample = readonly [series: string, value: number];
+
+/** All time series of one name, as they are now. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly samples: readonly Sample[];
+}
+
 /** Where a process counts; `render()` is the Prometheus text format, version 0.0.4. */
 export interface Metrics {
   counter(name: string, help: string): Counter;
@@ -21,6 +32,7 @@ export interface Metrics {
   /** Values that are not kept: they are read each time they are asked for. */
   read(name: string, help: string, values: ReadValues, type?: "gauge" | "counter"): void;
   histogram(name: string, help: string, buckets?: readonly number[]): Histogram;
+  collect(): readonly MetricFamily[];
   render(): string;
 }
 
@@ -28,19 +40,22 @@ export interface Metrics {
 const LATENCY_BUCKETS_MS = [1, 10, 50, 100, 250, 500, 1_000, 10_000, 60_000, 120_000];
 
 export function createMetrics(): Metrics {
-  const families = new Map<string, { help: string; type: string; samples(): Iterable<string> }>();
+  const families = new Map<string, Omit<MetricFamily, "samples"> & { samples(): Iterable<Sample> }>();
 
   const numbers = (name: string, help: string, type: "counter" | "gauge") => {
     const values = new Map<string, number>();
     families.set(name, {
+      name,
       help,
       type,
       *samples() {
-        for (const [labels, value] of values) yield `${name}${labels} ${value}`;
+        for (const [labels, value] of values) yield [`${name}${labels}`, value];
       },
     });
     return values;
   };
+
+  const collect = () => [...families.values()].map((family) => ({ ...family, samples: [...family.samples()] }));
 
   return {
     counter(name, help) {
@@ -56,26 +71,28 @@ export function createMetrics(): Metrics {
     },
     read(name, help, values, type = "gauge") {
       families.set(name, {
+        name,
         help,
         type,
         *samples() {
-          for (const [value, labels] of values()) yield `${name}${key(labels)} ${value}`;
+          for (const [value, labels] of values()) yield [`${name}${key(labels)}`, value];
         },
       });
     },
     histogram(name, help, buckets = LATENCY_BUCKETS_MS) {
       const series = new Map<string, { counts: number[]; sum: number; count: number; labels: Labels }>();
       families.set(name, {
+        name,
         help,
         type: "histogram",
         *samples() {
           for (const { counts, sum, count, labels } of series.values()) {
             for (const [i, edge] of buckets.entries()) {
-              yield `${name}_bucket${key({ ...labels, le: String(edge) })} ${counts[i] ?? 0}`;
+              yield [`${name}_bucket${key({ ...labels, le: String(edge) })}`, counts[i] ?? 0];
             }
-            yield `${name}_bucket${key({ ...labels, le: "+Inf" })} ${count}`;
-            yield `${name}_sum${key(labels)} ${sum}`;
-            yield `${name}_count${key(labels)} ${count}`;
+            yield [`${name}_bucket${key({ ...labels, le: "+Inf" })}`, count];
+            yield [`${name}_sum${key(labels)}`, sum];
+            yield [`${name}_count${key(labels)}`, count];
           }
         },
       });
@@ -90,14 +107,19 @@ export function createMetrics(): Metrics {
         },
       };
     },
-    render() {
-      const lines: string[] = [];
-      for (const [name, family] of families) {
-        lines.push(`# HELP ${name} ${escaped(family.help)}`, `# TYPE ${name} ${family.type}`, ...family.samples());
-      }
-      return `${lines.join("\n")}\n`;
-    },
+    collect,
+    render: () => renderMetrics(collect()),
   };
+}
+
+/** The Prometheus text format, version 0.0.4. */
+export function renderMetrics(families: readonly MetricFamily[]): string {
+  const lines: string[] = [];
+  for (const { name, help, type, samples } of families) {
+    lines.push(`# HELP ${name} ${escaped(help)}`, `# TYPE ${name} ${type}`);
+    for (const [series, value] of samples) lines.push(`${series} ${value}`);
+  }
+  return `${lines.join("\n")}\n`;
 }
 
 function bump(values: Map<string, number>, id: string, amount: number): void {

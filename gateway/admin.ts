@@ -5,8 +5,8 @@ import { Hono, type Context, type MiddlewareHandler } from "hono";
 import { CallError } from "../core/call-error.ts";
 import type { Log } from "../core/log.ts";
 import { isLoopback } from "../core/loopback.ts";
-import type { Metrics } from "../core/metrics.ts";
 import type { Readiness } from "../core/readiness.ts";
+import type { MetricsText } from "../core/workers/vitals.ts";
 import { serveApi } from "./api/api.ts";
 import type { EndpointBase } from "./api/endpoint-base.ts";
 import type { BodyLimits } from "./api/read-body.ts";
@@ -24,8 +24,8 @@ export interface AdminOptions {
   /** Asked of whoever wants more than health. Empty asks nothing, of clients on this machine that are no web page. */
   readonly token: string;
   readonly proxies: TrustedProxies;
-  readonly metrics: Metrics;
-  readonly ready: () => Readiness;
+  readonly metrics: MetricsText;
+  readonly ready: () => Readiness | Promise<Readiness>;
   readonly retryAfterSeconds: number;
   readonly version: string;
   readonly log: Log;
@@ -43,7 +43,7 @@ export function createAdmin(options: AdminOptions): Hono<GatewayEnv> {
   healthPages(app, options.ready);
   app.use("*", token === "" ? refuseForeign(options.proxies) : askFor(token));
   identityPages(app, version);
-  page(app, "/metrics", (c) => c.body(metrics.render(), 200, PROMETHEUS));
+  page(app, "/metrics", async (c) => c.body(await metrics.render(), 200, PROMETHEUS));
   if (store !== undefined) serveApi(app, { store, endpointBase, limits, version });
   return app;
 }

@@ -37,7 +37,7 @@ export interface GatewayOptions {
   readonly overriders?: readonly Overrider[];
   readonly limits?: Partial<InvokeLimits>;
   /** Whether calls can be placed; always, unless told. */
-  readonly ready?: () => Readiness;
+  readonly ready?: () => Readiness | Promise<Readiness>;
   /** Once it is aborted, calls are answered that the gateway shuts down: those that run, and new ones. */
   readonly stopping?: AbortSignal;
   readonly version?: string;

@@ -1,4 +1,4 @@
-import { isIPv6, type AddressInfo, type Server } from "node:net";
+import { createServer, isIPv6, type AddressInfo, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -25,6 +25,8 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
+  /** Lets other processes of this user listen there too: the system spreads connections over them. */
+  readonly shared?: boolean;
   /** The settings that these come from, for messages. */
   readonly settings?: { readonly host: string; readonly port: string };
   readonly limits?: Partial<ConnectionLimits>;
@@ -74,12 +76,19 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
   };
 }
 
+/** @throws Error as `listen`, if anybody listens there, whether they share it or not */
+export async function refuseTaken(options: ListenOptions): Promise<void> {
+  const server = createServer();
+  await bind(server, { ...options, shared: false });
+  await new Promise((resolve) => server.close(resolve));
+}
+
 function bind(server: Server, options: ListenOptions): Promise<AddressInfo> {
-  const { host, port } = options;
+  const { host, port, shared: reusePort = false } = options;
   return new Promise((resolve, reject) => {
     const failed = (cause: NodeJS.ErrnoException) => reject(new Error(cannotBind(options, cause), { cause }));
     server.once("error", failed);
-    server.listen(port, host, () => {
+    server.listen({ port, host, reusePort }, () => {
       server.off("error", failed);
       const address = server.address();
       if (typeof address === "object" && address !== null) resolve(address);

@@ -5,9 +5,10 @@ import { isLoopback } from "../core/loopback.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { processMetrics } from "../core/process-metrics.ts";
 import { VERSION } from "../core/version.ts";
+import type { MetricsText } from "../core/workers/vitals.ts";
 import { createAdmin } from "./admin.ts";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
-import { listen, type Listener } from "./listen.ts";
+import { listen, type Listener, type ListenOptions, refuseTaken } from "./listen.ts";
 import type { ConnectionLimits } from "./protocols.ts";
 import { runScheduled } from "./schedules/scheduled-calls.ts";
 import { startScheduler } from "./schedules/scheduler.ts";
@@ -26,7 +27,12 @@ export interface Served extends AsyncDisposable {
 export interface ServeParts {
   readonly gateway: Omit<GatewayOptions, "otherwise" | "stopping" | "version">;
   readonly store: Store | undefined;
+  /** Where this process counts. */
   readonly metrics: Metrics;
+  /** What `/metrics` shows; by default the same. */
+  readonly shownMetrics?: MetricsText;
+  /** Other workers listen on the same ports. */
+  readonly shared?: boolean;
   readonly log: Log;
 }
 
@@ -37,7 +43,7 @@ type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
  * @throws Error where anybody could administer, or an address cannot be bound
  */
 export async function serveGateway(settings: GatewaySettings, parts: ServeParts): Promise<Served> {
-  const { log, metrics, store } = parts;
+  const { log, metrics, shownMetrics = metrics, shared: sharesPorts = false, store } = parts;
   const { FN_ADMIN_BIND: adminHost, FN_ADMIN_PORT: adminPort, FN_ADMIN_TOKEN: token } = settings;
   if (adminPort !== undefined && token === "" && !isLoopback(adminHost)) {
     throw new Error(
@@ -63,7 +69,7 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
     limits: { maxBytes: settings.FN_API_MAX_REQUEST_SIZE, timeoutMs: settings.FN_REQUEST_BODY_READ_TIMEOUT_MSECS },
     token,
     proxies,
-    metrics,
+    metrics: shownMetrics,
     ready: parts.gateway.ready ?? (() => ({ ready: true, detail: "no check" })),
     retryAfterSeconds: settings.FN_RETRY_AFTER_SECS,
     version: VERSION,
@@ -82,7 +88,7 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
   await using bound = new AsyncDisposableStack();
   const certificate = await certificateOf(settings, log);
   if (certificate !== undefined) bound.use(certificate);
-  const common = { limits: connectionLimits(settings), log };
+  const common = { limits: connectionLimits(settings), shared: sharesPorts, log };
   // Bound first, to be closed last: what is going on can be seen while calls end.
   const adminListener =
     adminPort === undefined
@@ -90,17 +96,14 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
       : bound.use(
           await listen(admin, {
             ...common,
-            host: adminHost,
-            port: adminPort,
-            settings: { host: "FN_ADMIN_BIND", port: "FN_ADMIN_PORT" },
+            ...adminAddress(settings, adminPort),
             drainTimeoutMs: 0,
           }),
         );
   const listener = bound.use(
     await listen(gateway, {
       ...common,
-      host: settings.FN_BIND,
-      port: settings.FN_PORT,
+      ...publicAddress(settings),
       certificate,
       drainTimeoutMs: settings.FN_DRAIN_MSECS,
       lastCall: () => stopping.abort(),
@@ -113,6 +116,21 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
   }
   const owned = bound.move();
   return { public: listener, admin: adminListener, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** @throws Error where another process listens already, were it another gateway with workers, which shares its port */
+export async function refuseTakenPorts(settings: GatewaySettings): Promise<void> {
+  const { FN_ADMIN_PORT: adminPort } = settings;
+  await refuseTaken(publicAddress(settings));
+  if (adminPort !== undefined) await refuseTaken(adminAddress(settings, adminPort));
+}
+
+function publicAddress({ FN_BIND: host, FN_PORT: port }: GatewaySettings): ListenOptions {
+  return { host, port };
+}
+
+function adminAddress({ FN_ADMIN_BIND: host }: GatewaySettings, port: number): ListenOptions {
+  return { host, port, settings: { host: "FN_ADMIN_BIND", port: "FN_ADMIN_PORT" } };
 }
 
 function onPort(origin: string, scheme: string, port: number): string {

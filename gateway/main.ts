@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { format, parse } from "node:path";
 import process from "node:process";
 
 import { systemClock } from "../core/clock.ts";
@@ -10,9 +11,11 @@ import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
 import { VERSION } from "../core/version.ts";
+import { metricsText, type Vitals } from "../core/workers/vitals.ts";
+import { portOf, type WorkerPlace } from "../core/workers/worker-place.ts";
 import { openFunctions } from "./functions/open-functions.ts";
 import type { InvokeLimits } from "./invoke/limits.ts";
-import { serveGateway } from "./listeners.ts";
+import { refuseTakenPorts, serveGateway } from "./listeners.ts";
 import type { Overrider } from "./overrider.ts";
 import { livePool } from "./runnerpool/discovery/live-pool.ts";
 import type { EjectionLimits } from "./runnerpool/discovery/outliers.ts";
@@ -36,9 +39,10 @@ const DNS_TIMEOUT_MS = 1_000;
 
 await runService(
   {
-    usage: "node gateway/main.ts [--overriders FILE] [--log-placements FILE]",
+    usage: "node gateway/main.ts [--overriders FILE] [--log-placements FILE] [--workers N]",
     settings: GATEWAY_SETTINGS,
     options: OPTIONS,
+    share: shareGateway,
     start: startGateway,
   },
   process,
@@ -46,13 +50,13 @@ await runService(
 );
 
 async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof typeof OPTIONS>): Promise<Running> {
-  const { settings, options, log } = input;
+  const { settings, options, log, worker } = input;
   await using made = new AsyncDisposableStack();
   const overriders = await loadOverriders(options.overriders);
   const pki = made.use(await followPki(settings, log));
   const { lookup, triggers, store } = made.use(await openFunctions(settings, log));
   const noted = options["log-placements"];
-  const placements = noted === undefined ? undefined : made.use(linesFile(noted, log));
+  const placements = noted === undefined ? undefined : made.use(linesFile(ownFile(noted, worker?.number), log));
   const source = made.use(await followRunners(settings, log));
   const factory = mtlsRunnerFactory({
     gatewayId: settings.FN_GATEWAY_ID || hostname(),
@@ -67,6 +71,8 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   });
   const pool = made.use(livePool({ source, factory, pki, ejection: ejectionOf(settings), clock: systemClock, log }));
   const metrics = createMetrics();
+  const vitals: Vitals = { metrics: () => metrics.collect(), readiness: () => pool.readiness() };
+  const { whole = vitals } = worker ?? {};
   const served = await serveGateway(settings, {
     gateway: {
       functions: lookup,
@@ -75,11 +81,13 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
       pool,
       overriders,
       limits: limitsOf(settings),
-      ready: () => pool.readiness(),
+      ready: () => whole.readiness(),
       instruments: { clock: systemClock, log, metrics },
     },
     store,
     metrics,
+    shownMetrics: metricsText(whole),
+    shared: worker !== undefined,
     log,
   });
   made.use(served);
@@ -90,9 +98,27 @@ async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof t
   return {
     address,
     admin,
+    vitals,
     hurry: () => served.public.hurry(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Workers share ports, and differ in nothing but their names. */
+async function shareGateway(settings: GatewaySettings): Promise<(place: WorkerPlace) => Partial<GatewaySettings>> {
+  await refuseTakenPorts(settings);
+  return ({ number, first }) => ({
+    FN_GATEWAY_ID: `${settings.FN_GATEWAY_ID || hostname()}-${number}`,
+    FN_PORT: portOf(first?.address) ?? settings.FN_PORT,
+    FN_ADMIN_PORT: portOf(first?.admin) ?? settings.FN_ADMIN_PORT,
+  });
+}
+
+/** A file is moved away when it is full, which two processes cannot do with the same: worker 2 has `FILE-2`, before its ending. */
+function ownFile(path: string, worker: number | undefined): string {
+  if (worker === undefined) return path;
+  const { dir, name, ext } = parse(path);
+  return format({ dir, name: `${name}-${worker}`, ext });
 }
 
 function followPki(settings: GatewaySettings, log: Log): Promise<WatchedPki> {

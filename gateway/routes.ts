@@ -15,10 +15,10 @@ export function identityPages<E extends Env>(app: Hono<E>, version: string): voi
 }
 
 /** What orchestrators ask. */
-export function healthPages<E extends Env>(app: Hono<E>, ready: () => Readiness): void {
+export function healthPages<E extends Env>(app: Hono<E>, ready: () => Readiness | Promise<Readiness>): void {
   page(app, "/livez", (c) => c.body(JSON.stringify({ live: true }), 200, JSON_TYPE));
-  page(app, "/readyz", (c) => {
-    const state = ready();
+  page(app, "/readyz", async (c) => {
+    const state = await ready();
     if (!state.ready) throw new CallError("runner_unreachable", `Not ready: ${state.detail}`);
     return c.body(JSON.stringify(state), 200, JSON_TYPE);
   });

@@ -1,4 +1,5 @@
 import { choice, integer, optionalPort, secretText, text, words } from "../core/config.ts";
+import { WORKER_SETTINGS } from "../core/workers/settings.ts";
 import { DEFAULT_CONNECTION_LIMITS } from "./protocols.ts";
 import { DEFAULT_PLACER, DEFAULT_QUEUE, PLACERS } from "./runnerpool/placers/create-placer.ts";
 
@@ -77,6 +78,7 @@ export const GATEWAY_SETTINGS = {
     "Hosts that are an app's own, host=app: every path there is one of the app's triggers, without /t/app before it",
   ),
   FN_TRUSTED_PROXIES: words([], "Addresses and ranges such as 10.0.0.0/8 of proxies whose X-Forwarded-* is believed"),
+  ...WORKER_SETTINGS,
   FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
   FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),
 

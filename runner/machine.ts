@@ -1,7 +1,9 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
+import type { Settings } from "../core/config.ts";
 import { cgroupLimits, textOf } from "./cgroup-limits.ts";
+import type { RUNNER_SETTINGS } from "./settings.ts";
 import type { Booking } from "./slots/slot.ts";
 
 export interface MachineOptions {
@@ -40,6 +42,15 @@ export function machineResources(options: MachineOptions): Booking {
   const cpu = Math.floor(clamp(Math.min(cores * 1_000, limits.cpuMillis), maxCpuMillis));
   if (cpu < 1) throw new Error(nothingLeft("CPU", `${cpu} thousandths of a core`, "the least is 1"));
   return { memoryMiB: Math.floor(memory / MIB), cpuMillis: cpu };
+}
+
+/** The same as the settings say. */
+export function runnerResources(settings: Settings<typeof RUNNER_SETTINGS>): Booking {
+  return machineResources({
+    maxMemoryBytes: settings.FN_MAX_TOTAL_MEMORY_BYTES,
+    maxCpuMillis: settings.FN_MAX_TOTAL_CPU_MCPUS,
+    preforkPoolSize: settings.FN_DRIVER === "docker" ? settings.FN_EXPERIMENTAL_PREFORK_POOL_SIZE : 0,
+  });
 }
 
 function memAvailable(proc: string): number {

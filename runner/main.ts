@@ -10,7 +10,7 @@ import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import { runService, type Running, type ServiceInput } from "../core/service.ts";
 import { VERSION } from "../core/version.ts";
-import { serveRunnerAdmin } from "./admin.ts";
+import { runnerVitals, serveRunnerAdmin } from "./admin.ts";
 import type { RunnerOverrider } from "./calls/call-run.ts";
 import { claimName, type RunnerName } from "./claim-name.ts";
 import type { DrainReport } from "./drain.ts";
@@ -20,10 +20,11 @@ import { processDriver } from "./driver/process/process-driver.ts";
 import { socketDirectories } from "./hot/socket-directory.ts";
 import { FunctionLogs, type LogLimits } from "./logs/function-logs.ts";
 import { logSink } from "./logs/log-sink.ts";
-import { machineResources } from "./machine.ts";
+import { runnerResources } from "./machine.ts";
 import { serveRunner } from "./rpc/server.ts";
 import { createRunner, type RunnerIdentity, type RunnerLimits } from "./runner.ts";
 import { RUNNER_SETTINGS } from "./settings.ts";
+import { shareRunner } from "./share-runner.ts";
 import type { HealthCheck } from "./status/check-status.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
@@ -35,9 +36,10 @@ const OPTIONS = {
 
 await runService(
   {
-    usage: "node runner/main.ts [--hooks FILE] [--guard FILE]",
+    usage: "node runner/main.ts [--hooks FILE] [--guard FILE] [--workers N]",
     settings: RUNNER_SETTINGS,
     options: OPTIONS,
+    share: shareRunner,
     start: startRunner,
   },
   process,
@@ -64,7 +66,7 @@ async function serve<Options>(
   driver: Driver<Options>,
   identity: RunnerIdentity,
   { logs, metrics }: { readonly logs: FunctionLogs; readonly metrics: Metrics },
-  { settings, options, log }: ServiceInput<typeof RUNNER_SETTINGS, keyof typeof OPTIONS>,
+  { settings, options, log, worker }: ServiceInput<typeof RUNNER_SETTINGS, keyof typeof OPTIONS>,
 ): Promise<Running> {
   await using made = new AsyncDisposableStack();
   made.use(driver);
@@ -89,11 +91,7 @@ async function serve<Options>(
     driver,
     hooks,
     overriders,
-    resources: machineResources({
-      maxMemoryBytes: settings.FN_MAX_TOTAL_MEMORY_BYTES,
-      maxCpuMillis: settings.FN_MAX_TOTAL_CPU_MCPUS,
-      preforkPoolSize: settings.FN_DRIVER === "docker" ? settings.FN_EXPERIMENTAL_PREFORK_POOL_SIZE : 0,
-    }),
+    resources: runnerResources(settings),
     directories,
     logs,
     status: {
@@ -118,7 +116,8 @@ async function serve<Options>(
     log,
   });
   owned.use(server);
-  const admin = await serveRunnerAdmin(settings, { runner, driver, metrics, log });
+  const vitals = runnerVitals(runner, driver, metrics);
+  const admin = await serveRunnerAdmin(settings, worker?.whole ?? vitals, { log, shared: worker !== undefined });
   if (admin !== undefined) owned.use(admin);
   if (driver.removeLeftovers !== undefined) {
     owned.use(await claimName(nameOf(identity, settings), directories));
@@ -129,6 +128,7 @@ async function serve<Options>(
   return {
     address: `${server.host}:${server.port}`,
     admin: admin?.address,
+    vitals,
     hurry() {
       runner.hurry();
       server.hurry();

@@ -1,4 +1,5 @@
 import { autoFlag, choice, choices, flag, integer, optionalPort, secretText, text, words } from "../core/config.ts";
+import { WORKER_SETTINGS } from "../core/workers/settings.ts";
 
 /** Every setting of a runner. `--help` and the README's table are printed from it. */
 export const RUNNER_SETTINGS = {
@@ -15,6 +16,7 @@ export const RUNNER_SETTINGS = {
   ),
   FN_NODE_CERT_KEY: text("", "PEM file of its key"),
   FN_NODE_CERT_AUTHORITY: text("", "PEM file of the authorities whose gateways are believed"),
+  ...WORKER_SETTINGS,
   FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
   FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),
 

@@ -11,7 +11,7 @@ import { eventually } from "../../kiln/testing/eventually.ts";
 import { runnerProcess } from "../../kiln/testing/main-process.ts";
 import { offerTo } from "../../kiln/testing/offer.ts";
 import { processRunner } from "../../kiln/testing/process-runner.ts";
-import { serveRunnerAdmin } from "../../runner/admin.ts";
+import { runnerVitals, serveRunnerAdmin } from "../../runner/admin.ts";
 import { RUNNER_SETTINGS } from "../../runner/settings.ts";
 
 const authority = await createAuthority();
@@ -39,8 +39,8 @@ describe("a runner's admin listener", { timeout: 60_000 }, () => {
     const availability = { trouble: undefined as CallError | undefined, observe: () => () => {} };
     await using runner = await processRunner({});
     const settings = readSettings(RUNNER_SETTINGS, { FN_ADMIN_PORT: "0" });
-    const parts = { runner, driver: { availability }, metrics: createMetrics(), log: silentLog };
-    await using admin = await serveRunnerAdmin(settings, parts);
+    const vitals = runnerVitals(runner, { availability }, createMetrics());
+    await using admin = await serveRunnerAdmin(settings, vitals, { log: silentLog, shared: false });
     const ready = async () => {
       const response = await fetch(`http://${admin?.address}/readyz`);
       return [response.status, await response.json()];
