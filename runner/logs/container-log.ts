@@ -49,7 +49,7 @@ export class ContainerLog implements OutputWriter {
   }
 
   began(callId: CallId): void {
-    this.#flush();
+    this.#flush(true);
     this.#calls += 1;
     // Of several at once nobody can say which one wrote a line, until all have ended.
     this.#account = this.#calls === 1 ? this.#open(callId, false) : this.#open(undefined, false);
@@ -69,7 +69,7 @@ export class ContainerLog implements OutputWriter {
   }
 
   end(): void {
-    this.#flush();
+    this.#flush(false);
     this.#options.ended();
   }
 
@@ -84,9 +84,11 @@ export class ContainerLog implements OutputWriter {
     return { callId, between, bytesLeft: this.#options.maxBytes, cut: false };
   }
 
-  #flush(): void {
+  /** Passes on what has begun and not ended. @param cut - it may have an end all the same, which is then another call's */
+  #flush(cut: boolean): void {
     for (const stream of ["stdout", "stderr"] as const) {
-      this.#splitters[stream].flush((piece, partial) => this.#take(stream, piece, partial));
+      this.#splitters[stream].flush((piece) => this.#take(stream, piece, cut));
+      this.#begun[stream] = undefined;
     }
   }
 

@@ -10,7 +10,10 @@ export interface FunctionLine extends LineOrigin {
   readonly between: boolean;
   readonly stream: OutputStream;
   readonly text: string;
-  /** It goes on with the next one of this container and stream. */
+  /**
+   * It had not ended, and goes on with the next one of this container, stream and call. Where another call began
+   * meanwhile there may be none.
+   */
   readonly partial: boolean;
 }
 

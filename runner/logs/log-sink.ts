@@ -14,7 +14,8 @@ export function logSink(
 }
 
 /** Under Fn's names where Fn has one. */
-function fieldsOf({ appId, fnId, image, containerId, callId, between, stream, text }: FunctionLine) {
+function fieldsOf({ appId, fnId, image, containerId, callId, between, stream, text, partial }: FunctionLine) {
   const call = callId === undefined ? { between: between ? true : undefined } : { call_id: callId };
-  return { user_log: true, app_id: appId, fn_id: fnId, image, container: containerId, ...call, stream, line: text };
+  const where = { app_id: appId, fn_id: fnId, image, container: containerId };
+  return { user_log: true, ...where, ...call, stream, line: text, partial: partial ? true : undefined };
 }

@@ -68,7 +68,7 @@ describe("ContainerLog", () => {
     assert.deepEqual(lines, ["A stdout: late", "between stdout: idle", "B stdout: running"]);
   });
 
-  it("never joins what two calls wrote into one line, and leaves a line to who began it", () => {
+  it("never joins what two calls wrote into one line, marks what was cut for it, and leaves a line to who began it", () => {
     const { log, lines, clock, write } = container();
     log.began(A);
     write("from A");
@@ -79,7 +79,7 @@ describe("ContainerLog", () => {
     clock.advance(100);
     write(", its end\nfrom nobody\n");
 
-    assert.deepEqual(lines, ["A stdout: from A", "B stdout: from B, its end", "between stdout: from nobody"]);
+    assert.deepEqual(lines, ["A stdout: from A…", "B stdout: from B, its end", "between stdout: from nobody"]);
   });
 
   it("names no call while several run, until all have ended", () => {

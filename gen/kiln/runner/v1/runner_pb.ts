@@ -1252,7 +1252,8 @@ export type LogLine = Message<"kiln.runner.v1.LogLine"> & {
   text: string;
 
   /**
-   * It goes on with the next one of this container and source: lines are cut at 8 KiB.
+   * It had not ended: lines are cut at 8 KiB, and where another call begins. It goes on with the next one of this
+   * container, source and call, if there is one.
    *
    * @generated from field: bool partial = 9;
    */
