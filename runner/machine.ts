@@ -35,8 +35,9 @@ export function machineResources(options: MachineOptions): Booking {
   const { maxMemoryBytes, maxCpuMillis, preforkPoolSize = 0, proc = "/proc", cores = availableParallelism() } = options;
   const limits = cgroupLimits(proc);
   const available = Math.min(memAvailable(proc), limits.memoryBytes);
-  const wanted = available / 10 + preforkPoolSize * HOLDER_BYTES;
-  const headroom = Math.min(MOST_HEADROOM_BYTES, Math.max(LEAST_HEADROOM_BYTES, wanted));
+  // Fn counts holders within these bounds, and so not at all on a small machine.
+  const forSystem = Math.min(MOST_HEADROOM_BYTES, Math.max(LEAST_HEADROOM_BYTES, available / 10));
+  const headroom = forSystem + preforkPoolSize * HOLDER_BYTES;
   const memory = clamp(available - headroom, maxMemoryBytes);
   if (memory < MIB) throw new Error(nothingLeft("memory", mib(available), `${mib(headroom)} are kept for the system`));
   const cpu = Math.floor(clamp(Math.min(cores * 1_000, limits.cpuMillis), maxCpuMillis));

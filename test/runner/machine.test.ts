@@ -40,10 +40,13 @@ describe("machineResources", () => {
     assert.deepEqual(await booked({}), { memoryMiB: 9_216, cpuMillis: 8_000 });
   });
 
-  it("keeps 256 MiB at least and 5 GiB at most, with a MiB for each holder of the pool", async () => {
+  it("keeps 256 MiB at least and 5 GiB at most, and a MiB for each holder of the pool beside that", async () => {
     assert.equal((await booked({ availableMiB: 1_024 })).memoryMiB, 768);
     assert.equal((await booked({ availableMiB: 200 * 1_024 })).memoryMiB, 195 * 1_024);
-    assert.equal((await booked({}, { preforkPoolSize: 100 })).memoryMiB, 9_116);
+    const preforkPoolSize = 100;
+    assert.equal((await booked({}, { preforkPoolSize })).memoryMiB, 9_116);
+    assert.equal((await booked({ availableMiB: 1_024 }, { preforkPoolSize })).memoryMiB, 668);
+    assert.equal((await booked({ availableMiB: 200 * 1_024 }, { preforkPoolSize })).memoryMiB, 195 * 1_024 - 100);
   });
 
   it("takes no more than the operator allows", async () => {
