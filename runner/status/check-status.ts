@@ -1,10 +1,9 @@
-import { lstat } from "node:fs/promises";
-
 import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import { NO_TIMINGS, type OfferedCall } from "../../core/session/frames.ts";
 import type { StatusCheck, StatusFailure } from "../../core/status-check.ts";
 import { collectCall, type Collected, type CollectOptions } from "../calls/collect-call.ts";
+import type { NetworkBarrier } from "./network-barrier.ts";
 import { STATUS_DETAILS_BYTES, type StatusCalls } from "./status-call.ts";
 
 /** Says how something of the operator's is, in words of its own. What it throws fails the status. */
@@ -20,8 +19,10 @@ export interface StatusOptions {
   readonly healthChecks?: readonly HealthCheck[];
 }
 
-export interface CheckDependencies extends StatusOptions {
+export interface CheckDependencies extends Omit<StatusOptions, "networkBarrier"> {
   readonly calls: StatusCalls;
+  /** Undefined where the operator gave none. */
+  readonly barrier: NetworkBarrier | undefined;
   readonly offer: CollectOptions["offer"];
   readonly clock: Clock;
 }
@@ -31,10 +32,10 @@ const MOST_MS = 60_000;
 
 /** Looks at the network barrier, asks the health checks, and runs the status image unless one of them failed. */
 export async function checkStatus(body: Uint8Array, dependencies: CheckDependencies): Promise<StatusCheck> {
-  const { clock, image = "", networkBarrier = "" } = dependencies;
+  const { clock, image = "", barrier } = dependencies;
   const createdAtMs = clock.wallMs();
   const until = clock.now() + MOST_MS;
-  const networkDisabled = networkBarrier !== "" && !(await exists(networkBarrier));
+  const networkDisabled = barrier !== undefined && !(await barrier.isThere());
   let custom: Readonly<Record<string, string>> = {};
   let ran: ImageRun = { failure: undefined, callId: "", details: new Uint8Array(), timings: NO_TIMINGS };
   try {
@@ -110,11 +111,4 @@ function checked(said: unknown): Readonly<Record<string, string>> {
     typeof said === "object" && said !== null && Object.values(said).every((one) => typeof one === "string");
   if (isMap) return said as Readonly<Record<string, string>>;
   throw new CallError("hook_failed", "A health check did not return an object of strings");
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -6,6 +6,7 @@ import type { Driver, DriverHook } from "../driver/driver.ts";
 import type { Booking } from "../slots/slot.ts";
 import { checkStatus, type StatusOptions } from "./check-status.ts";
 import { KeptChecks } from "./kept-checks.ts";
+import { NetworkBarrier } from "./network-barrier.ts";
 import { reservedImage, type ReservedImage } from "./reserved-image.ts";
 import { STATUS_BOOKING, statusCalls } from "./status-call.ts";
 
@@ -38,7 +39,8 @@ export function statusOf<Options>(dependencies: StatusDependencies<Options>): St
   }
   const calls = statusCalls(image);
   const reserved = image === "" ? undefined : reservedImage(image, calls, driver);
-  const kept = new KeptChecks((body) => checkStatus(body, { ...dependencies, calls }), clock);
+  const barrier = networkBarrier === "" ? undefined : new NetworkBarrier(networkBarrier, clock);
+  const kept = new KeptChecks((body) => checkStatus(body, { ...dependencies, calls, barrier }), clock);
   const count = metrics.counter("fn_status_call", "Status checks, by what they told");
   return {
     async check(body, signal) {
