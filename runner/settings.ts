@@ -96,6 +96,10 @@ export const RUNNER_SETTINGS = {
     3_600_000,
     "How long an app that could pull an image may use it before its registry is asked again",
   ),
+  FN_IMAGE_REFUSAL_MSECS: integer(
+    5_000,
+    "How long a registry's refusal is told to calls that ask for the same; 0 asks it each time",
+  ),
   FN_HOT_PULL_TIMEOUT_MSECS: integer(600_000, "Longest wait for an image, retries included", { min: 1 }),
   FN_MAX_CONCURRENT_PULLS: integer(4, "Images pulled at the same time", { min: 1 }),
   FN_IMAGE_PULL_RETRIES: integer(3, "How often a pull is tried again"),

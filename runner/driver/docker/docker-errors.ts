@@ -29,8 +29,8 @@ export interface EngineFailure {
 }
 
 /** Reads what dockerode and node:http throw, in a CallError that was made of it too. */
-export function engineFailure(thrown: unknown): EngineFailure {
-  const error = thrown instanceof CallError ? (thrown.cause ?? thrown) : thrown;
+export function engineFailure(error: unknown): EngineFailure {
+  if (error instanceof CallError && error.cause !== undefined) return engineFailure(error.cause);
   if (!(error instanceof Error)) return { status: undefined, message: String(error) };
   const status = "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : undefined;
   const text = error.message.replace(/^\(HTTP code \d+\) .*? - /, "").replaceAll(/\s+/g, " ");

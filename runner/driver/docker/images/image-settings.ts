@@ -20,6 +20,7 @@ export function imageOptions(
     allowVolumes: settings.FN_IMAGE_ENABLE_VOLUME,
     allowLocal: allowLocal === "auto" ? isLoopback(settings.FN_BIND) : allowLocal === "true",
     rightMs: settings.FN_IMAGE_RIGHT_MSECS,
+    refusalMs: settings.FN_IMAGE_REFUSAL_MSECS,
     pullsAtOnce: settings.FN_MAX_CONCURRENT_PULLS,
     retries: {
       retries: settings.FN_IMAGE_PULL_RETRIES,

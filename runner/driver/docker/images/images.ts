@@ -8,8 +8,9 @@ import { imageOrigin, type ImageDescription } from "./image-origin.ts";
 import { ImageRights } from "./image-rights.ts";
 import { inspectImage } from "./inspect-image.ts";
 import type { PullRetries } from "./pull-retry.ts";
+import { RecentRefusals } from "./recent-refusals.ts";
 import { NO_AUTHS, type RegistryAuths } from "./registry-auths.ts";
-import { createRegistry } from "./registry.ts";
+import { createRegistry, isRefusal } from "./registry.ts";
 import { SharedWork } from "./shared-work.ts";
 
 export interface ImageOptions {
@@ -24,6 +25,8 @@ export interface ImageOptions {
   readonly auths?: RegistryAuths;
   /** How long a right to pull is believed before its registry is asked again. An hour. */
   readonly rightMs?: number;
+  /** How long a registry's refusal answers those who ask for the same. Five seconds. */
+  readonly refusalMs?: number;
   readonly pullsAtOnce?: number;
   readonly retries?: PullRetries;
   /** Without it images stay for good. */
@@ -38,12 +41,15 @@ export interface Images extends AsyncDisposable {
 
 const NO_RETRIES: PullRetries = { retries: 0, minDelayMs: 0, stepMs: 0, maxDelayMs: 0, on: [] };
 const HOUR_MS = 3_600_000;
+const REFUSAL_MS = 5_000;
 const PULLS_AT_ONCE = 4;
 
 export function createImages(client: EngineClient, options: ImageOptions = {}, log: Log = silentLog): Images {
   const { docker, clock } = client;
   const { allowVolumes = false, allowLocal = true, everybodys, auths = NO_AUTHS, retries = NO_RETRIES } = options;
-  const { pullTimeoutMs = 600_000, rightMs = HOUR_MS, pullsAtOnce = PULLS_AT_ONCE, cleaning } = options;
+  const { pullTimeoutMs = 600_000, rightMs = HOUR_MS, refusalMs = REFUSAL_MS } = options;
+  const { pullsAtOnce = PULLS_AT_ONCE, cleaning } = options;
+  const refusals = new RecentRefusals(clock, refusalMs);
   const rights = new ImageRights(clock, rightMs);
   const registry = createRegistry({ docker, clock, log, retries, atOnce: pullsAtOnce });
   const access = createImageAccess(auths, rights, registry);
@@ -79,7 +85,16 @@ export function createImages(client: EngineClient, options: ImageOptions = {}, l
     const there = await inspectImage(client, image, signal);
     if (there !== undefined && (isFree(there, image) || access.isKnown(request, there))) return there;
     const late = () => tooLate(image, pullTimeoutMs);
-    return await shared.wait(access.key(request), (stop) => obtain(request, stop), late, signal);
+    const key = access.key(request);
+    const refusal = refusals.find(key);
+    if (refusal !== undefined) throw refusal;
+    try {
+      return await shared.wait(key, (stop) => obtain(request, stop), late, signal);
+    } catch (error) {
+      if (error instanceof CallError && error.code === "image_pull_failed" && isRefusal(error))
+        refusals.keep(key, error);
+      throw error;
+    }
   };
 
   return {

@@ -68,7 +68,7 @@ export function createRegistry({ docker, clock, log, retries, atOnce }: Registry
 }
 
 /** The registry's no, whichever status the daemon made of it. */
-function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): boolean {
   const { status = 0, message } = engineFailure(error);
   return (
     [401, 403, 404].includes(status) || /unauthorized|no basic auth credentials|denied|manifest unknown/i.test(message)

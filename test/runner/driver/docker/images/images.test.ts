@@ -160,7 +160,7 @@ describe("images", { skip, timeout: 60_000 }, () => {
     assert.equal(busy(), 2);
   });
 
-  it("fail once for all who wait, with the registry's words (Fn's TestImagePullConcurrent2)", async (t) => {
+  it("fail once for all who wait or ask soon after, with the registry's words (Fn's TestImagePullConcurrent2)", async (t) => {
     await using proxy = await engineProxy(host);
     const registry = await registryFor(t);
     await using images = createImages(engineClient(connectEngine({ host: proxy.host })));
@@ -168,7 +168,14 @@ describe("images", { skip, timeout: 60_000 }, () => {
     const all = Array.from({ length: 10 }, () => images.prepare(asked(`${registry.host}/quark:1`), forever));
 
     for (const one of all) await assert.rejects(one, { code: "image_pull_failed", message: /quark:1 not found/ });
-    assert.equal(proxy.requests.filter((line) => line.startsWith("POST /images/create")).length, 1);
+    const pulls = () => proxy.requests.filter((line) => line.startsWith("POST /images/create")).length;
+    assert.equal(pulls(), 1);
+    await assert.rejects(images.prepare(asked(`${registry.host}/quark:1`), forever), {
+      code: "image_pull_failed",
+      status: 404,
+      message: /quark:1 not found.*as it was \d+ ms ago, and is asked again after 5000 ms, FN_IMAGE_REFUSAL_MSECS/,
+    });
+    assert.equal(pulls(), 1);
   });
 
   const retries = { retries: 10, minDelayMs: 20, stepMs: 0, maxDelayMs: 20, on: ["toomanyrequests"] } as const;
