@@ -31,9 +31,11 @@ export function createLog(options: LogOptions = {}, fields: LogFields = {}): Log
   const { level = "info", format = "text", now = () => new Date() } = options;
   const write = options.write ?? writeToStderr;
   const render = format === "json" ? jsonLine : textLine;
+  const none = Object.keys(fields).length === 0;
   const at = (lineLevel: LogLevel) => (message: string, extra?: LogFields) => {
     if (!isLogged(lineLevel, level)) return;
-    write(`${render(now().toISOString(), lineLevel, message, { ...fields, ...extra })}\n`, lineLevel);
+    const all = none ? (extra ?? fields) : { ...fields, ...extra };
+    write(`${render(isoTime(now().getTime()), lineLevel, message, all)}\n`, lineLevel);
   };
   return {
     debug: at("debug"),
@@ -64,6 +66,16 @@ function flush(): void {
 
 /** A log that says nothing, for embedders and tests. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => silentLog };
+
+let shownSecond = { at: NaN, text: "" };
+
+/** As `toISOString` has it, which takes as long as the rest of a line: most lines share their second with the last one. */
+function isoTime(ms: number): string {
+  const second = Math.floor(ms / 1_000);
+  if (second !== shownSecond.at)
+    shownSecond = { at: second, text: new Date(second * 1_000).toISOString().slice(0, -4) };
+  return `${shownSecond.text}${String(1_000 + (ms - second * 1_000)).slice(1)}Z`;
+}
 
 function jsonLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
   return JSON.stringify({ time, level, message, ...fields }, (_key, value: unknown) =>

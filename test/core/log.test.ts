@@ -39,6 +39,19 @@ describe("createLog", () => {
     assert.equal(lines.length, 1);
   });
 
+  it("says when, to the millisecond", () => {
+    const times = [0, 7, 999, 1_000, Date.UTC(2026, 10, 26, 1, 2, 3, 45), 7, -1];
+    let at = 0;
+    const { log, lines } = linesOf({ now: () => new Date(times[at++] ?? NaN) });
+
+    for (const _ of times) log.info("x");
+
+    assert.deepEqual(
+      lines.map((line) => line.split(" ")[0]),
+      times.map((ms) => new Date(ms).toISOString()),
+    );
+  });
+
   it("keeps a line one line, whatever a value says", () => {
     const { log, lines } = linesOf({});
 
