@@ -10,6 +10,8 @@ export interface Gauge {
 }
 export interface Histogram {
   observe(value: number, labels?: Labels): void;
+  /** Observes values of these labels, which are read once: they take longer than the value. */
+  of(labels: Labels): (value: number) => void;
 }
 
 export type ReadValues = () => Iterable<readonly [value: number, labels?: Labels]>;
@@ -80,7 +82,7 @@ export function createMetrics(): Metrics {
       });
     },
     histogram(name, help, buckets = LATENCY_BUCKETS_MS) {
-      const series = new Map<string, { counts: number[]; sum: number; count: number; labels: Labels }>();
+      const series = new Map<string, Series>();
       families.set(name, {
         name,
         help,
@@ -96,14 +98,17 @@ export function createMetrics(): Metrics {
           }
         },
       });
+      const seriesOf = (labels: Labels): Series => {
+        const id = key(labels);
+        let one = series.get(id);
+        if (one === undefined) series.set(id, (one = { counts: buckets.map(() => 0), sum: 0, count: 0, labels }));
+        return one;
+      };
       return {
-        observe(value, labels = {}) {
-          const id = key(labels);
-          let one = series.get(id);
-          if (one === undefined) series.set(id, (one = { counts: buckets.map(() => 0), sum: 0, count: 0, labels }));
-          one.sum += value;
-          one.count += 1;
-          for (const [i, edge] of buckets.entries()) if (value <= edge) one.counts[i] = (one.counts[i] ?? 0) + 1;
+        observe: (value, labels = {}) => count(seriesOf(labels), buckets, value),
+        of(labels) {
+          const one = seriesOf(labels);
+          return (value) => count(one, buckets, value);
         },
       };
     },
@@ -120,6 +125,21 @@ export function renderMetrics(families: readonly MetricFamily[]): string {
     for (const [series, value] of samples) lines.push(`${series} ${value}`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** What was observed of the same labels. */
+interface Series {
+  /** By bucket, each with what the smaller ones have. */
+  readonly counts: number[];
+  sum: number;
+  count: number;
+  readonly labels: Labels;
+}
+
+function count(one: Series, buckets: readonly number[], value: number): void {
+  one.sum += value;
+  one.count += 1;
+  for (let i = 0; i < buckets.length; i++) if (value <= (buckets[i] ?? 0)) one.counts[i] = (one.counts[i] ?? 0) + 1;
 }
 
 function bump(values: Map<string, number>, id: string, amount: number): void {

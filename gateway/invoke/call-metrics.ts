@@ -34,6 +34,7 @@ export function callMetrics(metrics: Metrics): CallMetrics {
     running: metrics.gauge("fn_running", "Calls on a runner"),
   };
   const latency = metrics.histogram("fn_api_latency", "Milliseconds from request to answer");
+  const latencies = new Map<string, (ms: number) => void>();
 
   const fdks = metrics.counter("fn_fdk_calls", "Calls whose function said which FDK it was made with");
   const seen = new Set<string>();
@@ -67,7 +68,11 @@ export function callMetrics(metrics: Metrics): CallMetrics {
     answered({ path, method }, status, failure, ms) {
       // Fn's two kinds: what a caller sends is the user's too.
       const blame = failure?.blame === "platform" ? "service" : "user";
-      latency.observe(ms, { path, method, status: String(status), blame });
+      const which = `${path} ${method} ${status} ${blame}`;
+      let observe = latencies.get(which);
+      if (observe === undefined)
+        latencies.set(which, (observe = latency.of({ path, method, status: String(status), blame })));
+      observe(ms);
     },
   };
 }

@@ -54,7 +54,9 @@ describe("createMetrics", () => {
   it("renders histograms with cumulative buckets", () => {
     const metrics = createMetrics();
     const latency = metrics.histogram("fn_ms", "Latency", [1, 10]);
-    for (const value of [0.5, 5, 50]) latency.observe(value, { fn: "a" });
+    const ofA = latency.of({ fn: "a" });
+    for (const value of [0.5, 50]) latency.observe(value, { fn: "a" });
+    ofA(5);
 
     const text = metrics.render();
 
