@@ -136,10 +136,8 @@ export type RunnerFrame =
 export function weightOf(frame: GatewayFrame | RunnerFrame): number {
   if (frame.type === "offer") {
     const { call, body } = frame.offer;
-    const maps = [call.config, call.extensions, call.callExtensions];
-    return (
-      body.length + fieldsWeight(call.headers) + maps.reduce((sum, map) => sum + fieldsWeight(Object.entries(map)), 0)
-    );
+    const maps = mapWeight(call.config) + mapWeight(call.extensions) + mapWeight(call.callExtensions);
+    return body.length + fieldsWeight(call.headers) + maps;
   }
   if (frame.type === "head") return fieldsWeight(frame.head.headers);
   if (frame.type === "data") return frame.bytes.length;
@@ -149,6 +147,12 @@ export function weightOf(frame: GatewayFrame | RunnerFrame): number {
 function fieldsWeight(fields: HeaderList): number {
   let weight = 0;
   for (const [name, value] of fields) weight += name.length + value.length;
+  return weight;
+}
+
+function mapWeight(map: Readonly<Record<string, string>>): number {
+  let weight = 0;
+  for (const name in map) weight += name.length + (map[name]?.length ?? 0);
   return weight;
 }
 

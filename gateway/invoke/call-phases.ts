@@ -6,7 +6,9 @@ type Phase = "in middleware" | "looking for a runner" | "starting a container" |
 /** Where a call's time went, for who has to find out why it took too long. */
 export class CallPhases {
   readonly #clock: Clock;
-  readonly #entered: [phase: Phase, at: number][] = [];
+  /** In their order, and when each began. */
+  readonly #phases: Phase[] = [];
+  readonly #began: number[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -14,15 +16,16 @@ export class CallPhases {
   }
 
   enter(phase: Phase): void {
-    this.#entered.push([phase, this.#clock.now()]);
+    this.#phases.push(phase);
+    this.#began.push(this.#clock.now());
   }
 
   /** `3 ms in middleware, 1000 ms looking for a runner` */
   toString(): string {
     const now = this.#clock.now();
-    const spent = this.#entered.map(([phase, at], i) => {
-      const until = this.#entered[i + 1]?.[1] ?? now;
-      return `${Math.round(until - at)} ms ${phase}`;
+    const spent = this.#phases.map((phase, i) => {
+      const until = this.#began[i + 1] ?? now;
+      return `${Math.round(until - (this.#began[i] ?? until))} ms ${phase}`;
     });
     return spent.join(", ");
   }

@@ -159,6 +159,7 @@ class MtlsRunner implements Runner {
   /** Calls that have not ended. */
   get #calls(): number {
     let calls = this.#live?.link.session.size ?? 0;
+    if (this.#retired.size === 0) return calls;
     for (const { session } of this.#retired.keys()) calls += session.size;
     return calls;
   }

@@ -25,6 +25,9 @@ export interface SearchPlan {
   readonly ranked?: ((snapshot: Snapshot, order: readonly number[]) => void) | undefined;
 }
 
+const NOBODY: ReadonlyMap<RunnerView, number> = new Map();
+const ONLY: readonly number[] = [0];
+
 /** One call's way to a runner: asks all of them once, and then waits in the room for a place. */
 export class Search {
   readonly #parts: SearchParts;
@@ -33,7 +36,8 @@ export class Search {
   readonly #signal: AbortSignal;
   readonly #tally = new Tally();
   readonly #until: number;
-  readonly #refused = new Map<RunnerView, number>();
+  /** Made for the first refusal: most calls have none. */
+  #refused: Map<RunnerView, number> | undefined;
   #runners: readonly RunnerView[] | undefined;
 
   constructor(parts: SearchParts, plan: SearchPlan, signal: AbortSignal) {
@@ -61,7 +65,7 @@ export class Search {
   }
 
   get #asked(): Asked {
-    return { runners: this.#runners, refused: this.#refused };
+    return { runners: this.#runners, refused: this.#refused ?? NOBODY };
   }
 
   async #wait(laneKey: string): Promise<Placement> {
@@ -91,18 +95,15 @@ export class Search {
   }
 
   async #askAll(): Promise<Placement | undefined> {
-    const { call, pool, rank, ranked } = this.#plan;
-    const { clock, random } = this.#parts;
+    const { call, pool } = this.#plan;
+    const { clock } = this.#parts;
     const runners = await pool.runners(call, this.#signal);
     const views = this.#parts.ledger.viewsOf(runners, call.call.placement?.labels);
     this.#runners = views;
-    const snapshot: Snapshot = { need: this.#need, candidates: views, chance: random(), now: clock.now() };
-    ranked?.(snapshot, [...rank(snapshot)]);
-    // A runner that is known to be away is asked only where there is no other, for its reason.
-    const someUsable = views.some(({ usable }) => usable);
-    for (const index of rank(snapshot)) {
+    for (const index of this.#order(views)) {
       const view = views[index];
-      if (view === undefined || (someUsable && !view.usable)) continue;
+      // A runner that is known to be away is asked only where there is no other, for its reason.
+      if (view === undefined || (!view.usable && views.some(({ usable }) => usable))) continue;
       if (clock.now() >= this.#until) return undefined;
       view.promise(this.#need);
       const placement = await this.#offer(view);
@@ -111,6 +112,16 @@ export class Search {
     const reason = this.#tally.neverFits(views.map(({ runner }) => runner));
     if (reason !== undefined) throw reason;
     return undefined;
+  }
+
+  /** By index: who is asked first, second and so on. Of one there is nothing to choose. */
+  #order(candidates: readonly RunnerView[]): Iterable<number> {
+    const { rank, ranked } = this.#plan;
+    if (candidates.length === 1 && ranked === undefined) return ONLY;
+    const { clock, random } = this.#parts;
+    const snapshot: Snapshot = { need: this.#need, candidates, chance: random(), now: clock.now() };
+    ranked?.(snapshot, [...rank(snapshot)]);
+    return rank(snapshot);
   }
 
   /** Its room was promised to this call. */
@@ -131,7 +142,7 @@ export class Search {
     if (offer.placed) return { runner, attempts: this.#tally.attempts };
     if (offer.scope === "any_runner") throw offer.reason;
     this.#tally.refused(runner, offer.reason);
-    this.#refused.set(view, version);
+    (this.#refused ??= new Map()).set(view, version);
     return undefined;
   }
 

@@ -3,18 +3,19 @@ import type { Runner } from "../runnerpool.ts";
 
 /** What each runner last said to a call that looks for one. */
 export class Tally {
-  readonly #last = new Map<Runner, CallError>();
+  /** Made for the first refusal: most calls have none. */
+  #last: Map<Runner, CallError> | undefined;
   attempts = 0;
 
   refused(runner: Runner, reason: CallError): void {
-    this.#last.set(runner, reason);
+    (this.#last ??= new Map()).set(runner, reason);
   }
 
   /** No runner could take the call however long it waited. */
   neverFits(runners: readonly Runner[]): CallError | undefined {
     if (runners.length === 0) return undefined;
-    const fits = runners.some((runner) => this.#last.get(runner)?.code !== "resource_too_big");
-    return fits ? undefined : this.#last.get(runners[0] as Runner);
+    const fits = runners.some((runner) => this.#last?.get(runner)?.code !== "resource_too_big");
+    return fits ? undefined : this.#last?.get(runners[0] as Runner);
   }
 
   /**
@@ -22,7 +23,7 @@ export class Tally {
    * @param unasked - said where no runner was asked at all
    */
   verdict(timeoutMs: number, unasked: string): CallError {
-    const reasons = [...this.#last.values()];
+    const reasons = [...(this.#last?.values() ?? [])];
     const [first] = reasons;
     if (first !== undefined && reasons.every(({ code }) => code === first.code) && first.code !== "server_busy") {
       return first;
