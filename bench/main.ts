@@ -13,6 +13,7 @@ import { measureScale } from "./scale.ts";
 import { markdownTable, type Table, textTable } from "./table.ts";
 import { measureWaiting } from "./waiting.ts";
 import { measureWarm } from "./warm.ts";
+import { measureWorkers } from "./workers.ts";
 
 const args = process.argv.slice(2);
 try {
@@ -38,6 +39,7 @@ async function bench(options: BenchOptions): Promise<void> {
     cold: () => measureCold(options, process.env["DOCKER_HOST"]),
     freeze: () => measureFreeze(options, process.env["DOCKER_HOST"]),
     gigabyte: () => measureGigabyte(options, generator),
+    workers: () => measureWorkers(options, generator),
   };
   for (const part of options.parts) {
     for (const table of await parts[part]()) process.stdout.write(`${shown(table)}\n`);

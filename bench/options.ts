@@ -12,6 +12,7 @@ export const PARTS = [
   "cold",
   "freeze",
   "gigabyte",
+  "workers",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -37,7 +38,7 @@ export interface BenchOptions {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-  --only PART      may come more than once; all but gigabyte, unless told:
+  --only PART      may come more than once; all but gigabyte and workers, unless told:
                      warm        hot calls of 200 B beside their bounds, and memory
                      concurrent  one container that takes 64 calls at a time
                      freezing    the same load with idle containers frozen and not (Docker)
@@ -47,6 +48,7 @@ export const USAGE = `Usage: npm run bench -- [options]
                      cold        cold starts by phase beside Docker alone (Docker)
                      freeze      one container's freeze and thaw (Docker)
                      gigabyte    one very large body
+                     workers     what a second process of the gateway buys, of the runner, and of both
   --rounds N       measurements of each kind, in turns with those of their bounds (5)
   --clients N,N    clients at a time, up to 256 (1,16,64,256)
   --seconds N      length of one measurement (2)

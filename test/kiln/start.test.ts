@@ -25,11 +25,11 @@ after(() => rm(directory, { recursive: true }));
 
 describe("readStartArgs", () => {
   it("hands each file to the process it is for, with its whole path", () => {
-    const args = ["--overriders", "./a.ts", "--hooks=b/b.ts", "--guard", "/c.yaml"];
+    const args = ["--overriders", "./a.ts", "--hooks=b/b.ts", "--guard", "/c.yaml", "--workers", "2"];
 
     assert.deepEqual(readStartArgs(args, "/here"), {
-      gateway: ["--overriders", "/here/a.ts"],
-      runner: ["--hooks", "/here/b/b.ts", "--guard", "/c.yaml"],
+      gateway: ["--overriders", "/here/a.ts", "--workers=2"],
+      runner: ["--hooks", "/here/b/b.ts", "--guard", "/c.yaml", "--workers=2"],
     });
     assert.deepEqual(readStartArgs([], "/here"), { gateway: [], runner: [] });
   });
