@@ -1,4 +1,3 @@
-import { createServer, isIPv6, type AddressInfo, type Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -7,6 +6,7 @@ import { getRequestListener, RequestError, type HttpBindings } from "@hono/node-
 import { CallError } from "../core/call-error.ts";
 import { newCallId } from "../core/call.ts";
 import { silentLog, type Log } from "../core/log.ts";
+import { type Address, bind, hostAndPort } from "./bind.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { errorBody, errorHeaders } from "./invoke/answer-error.ts";
 import { DEFAULT_LIMITS } from "./invoke/limits.ts";
@@ -20,15 +20,9 @@ import {
 } from "./protocols.ts";
 import type { WatchedCertificate } from "./server-certificate.ts";
 
-export interface ListenOptions {
-  /** Name or address to bind. */
-  readonly host: string;
-  /** 0 for any that is free. */
-  readonly port: number;
+export interface ListenOptions extends Address {
   /** Lets other processes of this user listen there too: the system spreads connections over them. */
   readonly shared?: boolean;
-  /** The settings that these come from, for messages. */
-  readonly settings?: { readonly host: string; readonly port: string };
   readonly limits?: Partial<ConnectionLimits>;
   /** With one, clients have to speak TLS, and may speak HTTP/2. */
   readonly certificate?: WatchedCertificate | undefined;
@@ -66,7 +60,7 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
     certificate === undefined ? clearProtocols(answerAny, limits) : tlsProtocols(answerAny, limits, certificate);
   const { server } = protocols;
   protocols.http1.on("clientError", refuseConnection(limits.maxHeaderBytes));
-  const { port } = await bind(server, options);
+  const { port } = await bind(server, options, options.shared);
   const hurried = new AbortController();
   return {
     address: hostAndPort(options.host, port),
@@ -74,37 +68,6 @@ export async function listen(app: Fetcher, options: ListenOptions): Promise<List
     hurry: () => hurried.abort(),
     [Symbol.asyncDispose]: () => drain(protocols, options, hurried.signal),
   };
-}
-
-/** @throws Error as `listen`, if anybody listens there, whether they share it or not */
-export async function refuseTaken(options: ListenOptions): Promise<void> {
-  const server = createServer();
-  await bind(server, { ...options, shared: false });
-  await new Promise((resolve) => server.close(resolve));
-}
-
-function bind(server: Server, options: ListenOptions): Promise<AddressInfo> {
-  const { host, port, shared: reusePort = false } = options;
-  return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException) => reject(new Error(cannotBind(options, cause), { cause }));
-    server.once("error", failed);
-    server.listen({ port, host, reusePort }, () => {
-      server.off("error", failed);
-      const address = server.address();
-      if (typeof address === "object" && address !== null) resolve(address);
-    });
-  });
-}
-
-function cannotBind({ host, port, settings }: ListenOptions, { code, message }: NodeJS.ErrnoException): string {
-  const names = settings ?? { host: "FN_BIND", port: "FN_PORT" };
-  const address = hostAndPort(host, port);
-  if (code === "EADDRINUSE") return `Cannot listen on ${address}: the port is in use, set ${names.port} to another`;
-  if (code === "EACCES") return `Cannot listen on ${address}: not permitted, set ${names.port} to 1024 or above`;
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
-    return `Cannot listen on ${address}: this machine has no such address, set ${names.host} to one it has`;
-  }
-  return `Cannot listen on ${address}: ${message}`;
 }
 
 /** A request that never reached the app, or one that the app let fall. */
@@ -173,8 +136,4 @@ async function drain(protocols: Protocols, options: ListenOptions, hurried: Abor
   }
   protocols.closeAll();
   await whenClosed;
-}
-
-function hostAndPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -7,8 +7,9 @@ import { processMetrics } from "../core/process-metrics.ts";
 import { VERSION } from "../core/version.ts";
 import type { MetricsText } from "../core/workers/vitals.ts";
 import { createAdmin } from "./admin.ts";
+import { adminAddress, publicAddress } from "./bind.ts";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
-import { listen, type Listener, type ListenOptions, refuseTaken } from "./listen.ts";
+import { listen, type Listener } from "./listen.ts";
 import type { ConnectionLimits } from "./protocols.ts";
 import { runScheduled } from "./schedules/scheduled-calls.ts";
 import { startScheduler } from "./schedules/scheduler.ts";
@@ -116,21 +117,6 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
   }
   const owned = bound.move();
   return { public: listener, admin: adminListener, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-/** @throws Error where another process listens already, were it another gateway with workers, which shares its port */
-export async function refuseTakenPorts(settings: GatewaySettings): Promise<void> {
-  const { FN_ADMIN_PORT: adminPort } = settings;
-  await refuseTaken(publicAddress(settings));
-  if (adminPort !== undefined) await refuseTaken(adminAddress(settings, adminPort));
-}
-
-function publicAddress({ FN_BIND: host, FN_PORT: port }: GatewaySettings): ListenOptions {
-  return { host, port };
-}
-
-function adminAddress({ FN_ADMIN_BIND: host }: GatewaySettings, port: number): ListenOptions {
-  return { host, port, settings: { host: "FN_ADMIN_BIND", port: "FN_ADMIN_PORT" } };
 }
 
 function onPort(origin: string, scheme: string, port: number): string {

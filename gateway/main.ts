@@ -1,41 +1,13 @@
-import { hostname } from "node:os";
-import { format, parse } from "node:path";
 import process from "node:process";
 
-import { systemClock } from "../core/clock.ts";
-import type { Settings } from "../core/config.ts";
-import type { Log } from "../core/log.ts";
-import { isLoopback } from "../core/loopback.ts";
-import { createMetrics } from "../core/metrics.ts";
-import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
-import { functions, loadPolicyFile } from "../core/policy-file.ts";
-import { runService, type Running, type ServiceInput } from "../core/service.ts";
-import { VERSION } from "../core/version.ts";
-import { metricsText, type Vitals } from "../core/workers/vitals.ts";
-import { portOf, type WorkerPlace } from "../core/workers/worker-place.ts";
-import { openFunctions } from "./functions/open-functions.ts";
-import type { InvokeLimits } from "./invoke/limits.ts";
-import { refuseTakenPorts, serveGateway } from "./listeners.ts";
-import type { Overrider } from "./overrider.ts";
-import { livePool } from "./runnerpool/discovery/live-pool.ts";
-import type { EjectionLimits } from "./runnerpool/discovery/outliers.ts";
-import type { RunnerSource } from "./runnerpool/discovery/runner-source.ts";
-import { runnerSources } from "./runnerpool/discovery/runner-sources.ts";
-import { mtlsRunnerFactory } from "./runnerpool/mtls-runner.ts";
-import { createPlacer } from "./runnerpool/placers/create-placer.ts";
-import { linesFile, type LinesFile } from "./runnerpool/placers/lines-file.ts";
-import type { Placer } from "./runnerpool/runnerpool.ts";
+import { runService } from "../core/service.ts";
 import { GATEWAY_SETTINGS } from "./settings.ts";
-
-type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
+import { shareGateway } from "./share-gateway.ts";
 
 const OPTIONS = {
   overriders: "TypeScript or JavaScript file that exports overriders, an array of Hono middleware",
   "log-placements": "file to note every placement in, for kiln replay; at 256 MiB it becomes FILE.1",
 };
-
-/** Each try to reach a DNS server. */
-const DNS_TIMEOUT_MS = 1_000;
 
 await runService(
   {
@@ -43,137 +15,9 @@ await runService(
     settings: GATEWAY_SETTINGS,
     options: OPTIONS,
     share: shareGateway,
-    start: startGateway,
+    // A parent of workers has no use for it.
+    start: async (input) => (await import("./start-gateway.ts")).startGateway(input),
   },
   process,
   process.env,
 );
-
-async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, keyof typeof OPTIONS>): Promise<Running> {
-  const { settings, options, log, worker } = input;
-  await using made = new AsyncDisposableStack();
-  const overriders = await loadOverriders(options.overriders);
-  const pki = made.use(await followPki(settings, log));
-  const { lookup, triggers, store } = made.use(await openFunctions(settings, log));
-  const noted = options["log-placements"];
-  const placements = noted === undefined ? undefined : made.use(linesFile(ownFile(noted, worker?.number), log));
-  const source = made.use(await followRunners(settings, log));
-  const factory = mtlsRunnerFactory({
-    gatewayId: settings.FN_GATEWAY_ID || hostname(),
-    version: VERSION,
-    // Who can reach the gateway could run code beside everything else that this machine holds.
-    allowNoIsolation: isLoopback(settings.FN_BIND),
-    dialTimeoutMs: settings.FN_DIAL_TIMEOUT_MSECS,
-    ping: { everyMs: settings.FN_PING_MSECS, timeoutMs: settings.FN_PING_TIMEOUT_MSECS },
-    drainMs: settings.FN_DRAIN_MSECS,
-    clock: systemClock,
-    log,
-  });
-  const pool = made.use(livePool({ source, factory, pki, ejection: ejectionOf(settings), clock: systemClock, log }));
-  const metrics = createMetrics();
-  const vitals: Vitals = { metrics: () => metrics.collect(), readiness: () => pool.readiness() };
-  const { whole = vitals } = worker ?? {};
-  const served = await serveGateway(settings, {
-    gateway: {
-      functions: lookup,
-      triggers,
-      placer: placerOf(settings, placements),
-      pool,
-      overriders,
-      limits: limitsOf(settings),
-      ready: () => whole.readiness(),
-      instruments: { clock: systemClock, log, metrics },
-    },
-    store,
-    metrics,
-    shownMetrics: metricsText(whole),
-    shared: worker !== undefined,
-    log,
-  });
-  made.use(served);
-  const address = served.public.address;
-  const admin = served.admin?.address;
-  log.info("Gateway serves", { address, admin, runners: source.runners.map(({ address }) => address) });
-  const owned = made.move();
-  return {
-    address,
-    admin,
-    vitals,
-    hurry: () => served.public.hurry(),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-/** Workers share ports, and differ in nothing but their names. */
-async function shareGateway(settings: GatewaySettings): Promise<(place: WorkerPlace) => Partial<GatewaySettings>> {
-  await refuseTakenPorts(settings);
-  return ({ number, first }) => ({
-    FN_GATEWAY_ID: `${settings.FN_GATEWAY_ID || hostname()}-${number}`,
-    FN_PORT: portOf(first?.address) ?? settings.FN_PORT,
-    FN_ADMIN_PORT: portOf(first?.admin) ?? settings.FN_ADMIN_PORT,
-  });
-}
-
-/** A file is moved away when it is full, which two processes cannot do with the same: worker 2 has `FILE-2`, before its ending. */
-function ownFile(path: string, worker: number | undefined): string {
-  if (worker === undefined) return path;
-  const { dir, name, ext } = parse(path);
-  return format({ dir, name: `${name}-${worker}`, ext });
-}
-
-function followPki(settings: GatewaySettings, log: Log): Promise<WatchedPki> {
-  const { FN_NODE_CERT: cert, FN_NODE_CERT_KEY: key, FN_NODE_CERT_AUTHORITY: ca } = settings;
-  return watchPki({ cert, key, ca }, { log });
-}
-
-function followRunners(settings: GatewaySettings, log: Log): Promise<RunnerSource> {
-  const { FN_RUNNER_ADDRESSES, FN_RUNNER_CERT_NAME, FN_RUNNER_DNS_SERVER, FN_RUNNER_DNS_MSECS } = settings;
-  const dns = {
-    server: FN_RUNNER_DNS_SERVER,
-    everyMs: FN_RUNNER_DNS_MSECS,
-    timeoutMs: DNS_TIMEOUT_MS,
-    clock: systemClock,
-    log,
-  };
-  return runnerSources(FN_RUNNER_ADDRESSES, { certName: FN_RUNNER_CERT_NAME, dns });
-}
-
-function ejectionOf(settings: GatewaySettings): EjectionLimits {
-  return {
-    failures: settings.FN_EJECT_FAILURES,
-    baseMs: settings.FN_EJECT_MSECS,
-    growth: settings.FN_EJECT_GROWTH,
-    maxMs: settings.FN_EJECT_MAX_MSECS,
-  };
-}
-
-async function loadOverriders(path: string | undefined): Promise<readonly Overrider[]> {
-  if (path === undefined) return [];
-  return (await loadPolicyFile(path, { overriders: functions<Overrider>() })).overriders;
-}
-
-function placerOf(settings: GatewaySettings, placements: LinesFile | undefined): Placer {
-  return createPlacer({
-    placer: settings.FN_PLACER,
-    hashLoadFactor: settings.FN_PLACER_HASH_LOAD / 100,
-    log: placements === undefined ? undefined : (line) => placements.write(line),
-    queue: { perFunction: settings.FN_QUEUE_SIZE_PER_FUNCTION, total: settings.FN_QUEUE_SIZE },
-    clock: systemClock,
-    timeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,
-    detachedTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
-    retryDelayMs: settings.FN_PLACER_RETRY_MSECS,
-  });
-}
-
-function limitsOf(settings: GatewaySettings): InvokeLimits {
-  return {
-    maxRequestBytes: settings.FN_MAX_REQUEST_SIZE,
-    maxBufferedBytes: settings.FN_MAX_BUFFERED_REQUEST_SIZE,
-    bodyReadTimeoutMs: settings.FN_REQUEST_BODY_READ_TIMEOUT_MSECS,
-    minBodyBytesPerSecond: settings.FN_REQUEST_BODY_MIN_RATE,
-    placerTimeoutMs: settings.FN_PLACER_TIMEOUT_MSECS,
-    detachedPlacerTimeoutMs: settings.FN_DETACHED_PLACER_TIMEOUT_MSECS,
-    headroomMs: settings.FN_EXECUTION_HEADROOM,
-    retryAfterSeconds: settings.FN_RETRY_AFTER_SECS,
-  };
-}

@@ -1,0 +1,59 @@
+import { createServer, isIPv6, type AddressInfo, type Server } from "node:net";
+
+import type { Settings } from "../core/config.ts";
+import type { GATEWAY_SETTINGS } from "./settings.ts";
+
+type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
+
+export interface Address {
+  /** Name or address to bind. */
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  /** The settings that these come from, for messages; by default the public listener's. */
+  readonly settings?: { readonly host: string; readonly port: string };
+}
+
+export function publicAddress({ FN_BIND: host, FN_PORT: port }: GatewaySettings): Address {
+  return { host, port };
+}
+
+export function adminAddress({ FN_ADMIN_BIND: host }: GatewaySettings, port: number): Address {
+  return { host, port, settings: { host: "FN_ADMIN_BIND", port: "FN_ADMIN_PORT" } };
+}
+
+/** @throws Error as `bind`, if anybody listens there, whether they share it or not */
+export async function refuseTaken(address: Address): Promise<void> {
+  const server = createServer();
+  await bind(server, address);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+/** @param reusePort lets other processes of this user listen there too @throws Error naming the address and the setting */
+export function bind(server: Server, address: Address, reusePort = false): Promise<AddressInfo> {
+  const { host, port } = address;
+  return new Promise((resolve, reject) => {
+    const failed = (cause: NodeJS.ErrnoException) => reject(new Error(cannotBind(address, cause), { cause }));
+    server.once("error", failed);
+    server.listen({ port, host, reusePort }, () => {
+      server.off("error", failed);
+      const bound = server.address();
+      if (typeof bound === "object" && bound !== null) resolve(bound);
+    });
+  });
+}
+
+function cannotBind({ host, port, settings }: Address, { code, message }: NodeJS.ErrnoException): string {
+  const names = settings ?? { host: "FN_BIND", port: "FN_PORT" };
+  const address = hostAndPort(host, port);
+  if (code === "EADDRINUSE") return `Cannot listen on ${address}: the port is in use, set ${names.port} to another`;
+  if (code === "EACCES") return `Cannot listen on ${address}: not permitted, set ${names.port} to 1024 or above`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    return `Cannot listen on ${address}: this machine has no such address, set ${names.host} to one it has`;
+  }
+  return `Cannot listen on ${address}: ${message}`;
+}
+
+export function hostAndPort(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,25 @@
+import { hostname } from "node:os";
+
+import type { Settings } from "../core/config.ts";
+import { portOf, type WorkerPlace } from "../core/workers/worker-place.ts";
+import { adminAddress, publicAddress, refuseTaken } from "./bind.ts";
+import type { GATEWAY_SETTINGS } from "./settings.ts";
+
+type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
+
+/**
+ * Makes several processes of one gateway: they share its ports, and differ in nothing but their names.
+ * @throws Error where another process listens already, were it another gateway with workers, which shares its port too
+ */
+export async function shareGateway(
+  settings: GatewaySettings,
+): Promise<(place: WorkerPlace) => Partial<GatewaySettings>> {
+  const { FN_ADMIN_PORT: adminPort } = settings;
+  await refuseTaken(publicAddress(settings));
+  if (adminPort !== undefined) await refuseTaken(adminAddress(settings, adminPort));
+  return ({ number, first }) => ({
+    FN_GATEWAY_ID: `${settings.FN_GATEWAY_ID || hostname()}-${number}`,
+    FN_PORT: portOf(first?.address) ?? settings.FN_PORT,
+    FN_ADMIN_PORT: portOf(first?.admin) ?? adminPort,
+  });
+}

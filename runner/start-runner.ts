@@ -1,0 +1,197 @@
+import { randomBytes } from "node:crypto";
+import { availableParallelism, hostname } from "node:os";
+
+import { systemClock } from "../core/clock.ts";
+import type { Settings } from "../core/config.ts";
+import type { Log } from "../core/log.ts";
+import { createMetrics, type Metrics } from "../core/metrics.ts";
+import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
+import { functions, loadPolicyFile } from "../core/policy-file.ts";
+import type { Running, ServiceInput } from "../core/service.ts";
+import { VERSION } from "../core/version.ts";
+import { runnerVitals, serveRunnerAdmin } from "./admin.ts";
+import type { RunnerOverrider } from "./calls/call-run.ts";
+import { claimName, type RunnerName } from "./claim-name.ts";
+import type { DrainReport } from "./drain.ts";
+import { openDocker } from "./driver/docker/open.ts";
+import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
+import { processDriver } from "./driver/process/process-driver.ts";
+import { socketDirectories } from "./hot/socket-directory.ts";
+import { FunctionLogs, type LogLimits } from "./logs/function-logs.ts";
+import { logSink } from "./logs/log-sink.ts";
+import { runnerResources } from "./machine.ts";
+import { serveRunner } from "./rpc/server.ts";
+import { createRunner, type RunnerIdentity, type RunnerLimits } from "./runner.ts";
+import type { RUNNER_SETTINGS } from "./settings.ts";
+import type { HealthCheck } from "./status/check-status.ts";
+
+type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
+
+/** Files that the command line names. */
+type RunnerFiles = "hooks" | "guard";
+
+export async function startRunner(input: ServiceInput<typeof RUNNER_SETTINGS, RunnerFiles>): Promise<Running> {
+  const { settings, options, log } = input;
+  const bootId = randomBytes(8).toString("hex");
+  // Two runners of one name would take each other's containers for leftovers.
+  const runnerId = settings.FN_RUNNER_ID || `${hostname()}-${settings.FN_GRPC_PORT || bootId}`;
+  const identity = { runnerId, bootId, version: VERSION };
+  const metrics = createMetrics();
+  const logs = new FunctionLogs({ clock: systemClock, sink: logSink(settings, log), limits: logLimitsOf(settings) });
+  if (settings.FN_DRIVER === "docker") {
+    const driver = await openDocker(settings, identity, { guardFile: options.guard, log, metrics, output: logs });
+    return serve(driver, identity, { logs, metrics }, input);
+  }
+  const driver = processDriver({ functionsDirectory: settings.FN_PROCESS_FUNCTIONS, output: logs });
+  return serve(driver, identity, { logs, metrics }, input);
+}
+
+async function serve<Options>(
+  driver: Driver<Options>,
+  identity: RunnerIdentity,
+  { logs, metrics }: { readonly logs: FunctionLogs; readonly metrics: Metrics },
+  { settings, options, log, worker }: ServiceInput<typeof RUNNER_SETTINGS, RunnerFiles>,
+): Promise<Running> {
+  await using made = new AsyncDisposableStack();
+  made.use(driver);
+  const { hooks, overriders, healthChecks } = await loadHooks<Options>(options.hooks);
+  await using owned = new AsyncDisposableStack();
+  const pki = owned.use(await followPki(settings, log));
+  const directories = await socketDirectories({
+    parent: settings.FN_IOFS_PATH || undefined,
+    installation: `${settings.FN_INSTALLATION_ID}/${identity.runnerId}`,
+    bootId: identity.bootId,
+    tmpfs: {
+      wanted: settings.FN_IOFS_TMPFS,
+      options: settings.FN_IOFS_OPTS,
+      sees: async (path) => (await driver.sees?.(path)) ?? true,
+    },
+    spare: settings.FN_IOFS_SPARE,
+    log,
+  });
+  made.use(directories);
+  const runner = createRunner({
+    identity,
+    driver,
+    hooks,
+    overriders,
+    resources: runnerResources(settings),
+    directories,
+    logs,
+    status: {
+      image: settings.FN_STATUS_IMAGE,
+      networkBarrier: settings.FN_STATUS_NETWORK_BARRIER,
+      healthChecks,
+    },
+    limits: limitsOf(settings),
+    host: { clock: systemClock, log, metrics },
+  });
+  // It owns the driver and the directories from here on.
+  made.move();
+  owned.use(runner);
+  const server = await serveRunner({
+    runner,
+    pki,
+    gatewayIdentities: settings.FN_GATEWAY_IDENTITIES,
+    host: settings.FN_BIND,
+    port: settings.FN_GRPC_PORT,
+    ping: { everyMs: settings.FN_PING_MSECS, timeoutMs: settings.FN_PING_TIMEOUT_MSECS },
+    drainMs: settings.FN_DRAIN_MSECS,
+    log,
+  });
+  owned.use(server);
+  const vitals = runnerVitals(runner, driver, metrics);
+  const admin = await serveRunnerAdmin(settings, worker?.whole ?? vitals, { log, shared: worker !== undefined });
+  if (admin !== undefined) owned.use(admin);
+  if (driver.removeLeftovers !== undefined) {
+    owned.use(await claimName(nameOf(identity, settings), directories));
+    await driver.removeLeftovers();
+  }
+  announce(log, identity, driver, settings);
+  const all = owned.move();
+  return {
+    address: `${server.host}:${server.port}`,
+    admin: admin?.address,
+    vitals,
+    hurry() {
+      runner.hurry();
+      server.hurry();
+    },
+    exitCode: () => exitCodeOf(runner.report()),
+    async [Symbol.asyncDispose]() {
+      // Its gateways hear of the calls' ends before their connections go.
+      await Promise.allSettled([runner[Symbol.asyncDispose]()]);
+      // This tells of the runner's failure as well.
+      await all.disposeAsync();
+    },
+  };
+}
+
+function nameOf({ runnerId }: RunnerIdentity, settings: RunnerSettings): RunnerName {
+  return { runnerId, installation: settings.FN_INSTALLATION_ID, host: settings.DOCKER_HOST };
+}
+
+function followPki(settings: RunnerSettings, log: Log): Promise<WatchedPki> {
+  const { FN_NODE_CERT: cert, FN_NODE_CERT_KEY: key, FN_NODE_CERT_AUTHORITY: ca } = settings;
+  return watchPki({ cert, key, ca }, { log });
+}
+
+/** Documented in README: a supervisor may tell them apart. */
+function exitCodeOf(report: DrainReport | undefined): number {
+  if (report === undefined || report.leftContainers > 0) return 1;
+  return report.cutCalls > 0 ? 3 : 0;
+}
+
+interface Policies<Options> {
+  readonly hooks: readonly DriverHook<Options>[];
+  readonly overriders: readonly RunnerOverrider[];
+  readonly healthChecks: readonly HealthCheck[];
+}
+
+async function loadHooks<Options>(path: string | undefined): Promise<Policies<Options>> {
+  if (path === undefined) return { hooks: [], overriders: [], healthChecks: [] };
+  const { startHooks, callHooks, runnerOverriders, healthChecks } = await loadPolicyFile(path, {
+    startHooks: functions<(next: Start<Options>) => Start<Options>>(),
+    callHooks: functions<(next: RunCall) => RunCall>(),
+    runnerOverriders: functions<RunnerOverrider>(),
+    healthChecks: functions<HealthCheck>(),
+  });
+  const hooks = [...startHooks.map((start) => ({ start })), ...callHooks.map((call) => ({ call }))];
+  return { hooks, overriders: runnerOverriders, healthChecks };
+}
+
+function logLimitsOf(settings: RunnerSettings): LogLimits {
+  return {
+    maxCallBytes: settings.FN_MAX_LOG_SIZE_BYTES,
+    maxReaders: settings.FN_LOG_READERS,
+    maxReaderBytes: settings.FN_LOG_READER_BYTES,
+  };
+}
+
+function limitsOf(settings: RunnerSettings): RunnerLimits {
+  return {
+    startTimeoutMs: settings.FN_CREATE_TIMEOUT_MSECS,
+    initTimeoutMs: settings.FN_HOT_START_TIMEOUT_MSECS,
+    maxHeaderBytes: settings.FN_MAX_HDR_RESPONSE_SIZE,
+    startsAtOnce: settings.FN_MAX_CONCURRENT_STARTS || 2 * availableParallelism(),
+    maxResponseBytes: settings.FN_MAX_RESPONSE_SIZE,
+    freezeIdleMs: settings.FN_FREEZE_IDLE_MSECS,
+    slotWaitMs: settings.FN_MAX_SLOT_WAIT_MSECS,
+    mostWaiting: settings.FN_MAX_WAITING_CALLS,
+    drainMs: settings.FN_DRAIN_MSECS,
+  };
+}
+
+function announce(
+  log: Log,
+  { runnerId }: RunnerIdentity,
+  driver: { name: string; isolation: string },
+  settings: RunnerSettings,
+): void {
+  log.info("Runner serves", {
+    runner: runnerId,
+    driver: driver.name,
+    isolation: driver.isolation,
+    bind: settings.FN_BIND,
+  });
+}

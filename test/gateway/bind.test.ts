@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { describe, it } from "node:test";
+
+import { bind, refuseTaken } from "../../gateway/bind.ts";
+
+const deno = process.versions["deno"] !== undefined && "workers need Node, and only they share ports";
+
+describe("refuseTaken", () => {
+  it("finds who would share the port as well", { skip: deno }, async () => {
+    await using one = createServer();
+    await using other = createServer();
+    const { port } = await bind(one, { host: "127.0.0.1", port: 0 }, true);
+    await bind(other, { host: "127.0.0.1", port }, true);
+
+    await assert.rejects(refuseTaken({ host: "127.0.0.1", port }), {
+      message: `Cannot listen on 127.0.0.1:${port}: the port is in use, set FN_PORT to another`,
+    });
+  });
+
+  it("leaves a port that is free to others", async () => {
+    await using one = createServer();
+    await using other = createServer();
+    const { port } = await bind(one, { host: "127.0.0.1", port: 0 });
+    await new Promise((resolve) => one.close(resolve));
+
+    await refuseTaken({ host: "127.0.0.1", port });
+    await bind(other, { host: "127.0.0.1", port });
+
+    assert.ok(other.listening);
+  });
+});
