@@ -181,6 +181,7 @@ export class Exchange {
     this.#failure = failure;
     this.#cancelDeadline();
     this.#unfollow();
+    this.body.leave();
     this.#parts.open.delete(this);
     if (was !== "open") this.#parts.metrics.ended(was, failure, this.outcome?.fdkVersion);
     this.#report(failure);

@@ -6,6 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import { OFFER_BODY_BYTES } from "../../core/session/frames.ts";
 import type { BodySource, RequestBody } from "../runnerpool/runnerpool.ts";
 import type { InvokeLimits } from "./limits.ts";
+import { requestChunks, type BodyChunks } from "./request-chunks.ts";
 
 /** Where the body is now: middleware may put another request in the place of the client's. */
 export interface BodyHolder {
@@ -24,8 +25,7 @@ interface BodyOptions {
   readonly failed: (reason: CallError) => void;
 }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-type Chunk = Awaited<ReturnType<Reader["read"]>>;
+type Chunk = IteratorResult<Uint8Array, undefined>;
 
 const EMPTY = new Uint8Array();
 
@@ -35,6 +35,7 @@ export class IncomingBody {
   readonly #options: BodyOptions;
   #whole: Promise<Uint8Array> | undefined;
   #taken = false;
+  #chunks: BodyChunks | undefined;
   #counted = 0;
   #waitedMs = 0;
 
@@ -56,12 +57,17 @@ export class IncomingBody {
     return this.#taken;
   }
 
+  /** Nobody wants the rest of it. */
+  leave(): void {
+    this.#chunks?.leave();
+  }
+
   /** As it goes to a runner. @throws CallError over the limit, or unreadable */
   async forOffer(): Promise<RequestBody> {
-    const { raw, declaredBytes } = this.#holder();
+    const { declaredBytes } = this.#holder();
     const small = declaredBytes !== undefined && declaredBytes <= OFFER_BODY_BYTES;
     if (small || this.#whole !== undefined) return { whole: await this.whole() };
-    return this.#inTime(this.#readFirst(this.#reader(raw)));
+    return this.#inTime(this.#readFirst(this.#open()));
   }
 
   async #readWhole(): Promise<Uint8Array> {
@@ -74,9 +80,9 @@ export class IncomingBody {
       // Much cheaper than a stream, and the HTTP parser holds the client to what it declared.
       return new Uint8Array(await this.#read(() => raw.arrayBuffer()));
     }
-    const reader = this.#reader(raw);
+    const source = this.#open();
     const chunks: Uint8Array[] = [];
-    for (let chunk = await this.#next(reader); !chunk.done; chunk = await this.#next(reader)) {
+    for (let chunk = await this.#next(source); !chunk.done; chunk = await this.#next(source)) {
       chunks.push(chunk.value);
       if (this.#counted > maxBufferedBytes) throw tooBig(this.#counted, maxBufferedBytes);
     }
@@ -84,39 +90,39 @@ export class IncomingBody {
   }
 
   /** Takes what has come by now, at most what an offer carries, and leaves the rest for later. */
-  async #readFirst(reader: Reader | undefined): Promise<RequestBody> {
-    if (reader === undefined) return { whole: EMPTY };
+  async #readFirst(source: BodyChunks | undefined): Promise<RequestBody> {
+    if (source === undefined) return { whole: EMPTY };
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    let pending = this.#next(reader);
+    let pending = this.#next(source);
     do {
       const chunk = await pending;
       if (chunk.done) return { whole: joined(chunks) };
       chunks.push(chunk.value);
       bytes += chunk.value.length;
-      pending = this.#next(reader);
+      pending = this.#next(source);
       // Without a handler its failure, which is told later, would end the process.
       pending.catch(() => {});
     } while (bytes < OFFER_BODY_BYTES && (await settled(pending)));
-    return { stream: this.#source(joined(chunks), pending, reader) };
+    return { stream: this.#source(joined(chunks), pending, source) };
   }
 
-  #source(start: Uint8Array, pending: Promise<Chunk>, reader: Reader): BodySource {
+  #source(start: Uint8Array, pending: Promise<Chunk>, source: BodyChunks): BodySource {
     let read = false;
     return {
       first: start.subarray(0, OFFER_BODY_BYTES),
       rest: () => {
         if (read) throw new Error("Cannot read a request body twice: it is gone once a runner took the call");
         read = true;
-        return this.#rest(start.subarray(OFFER_BODY_BYTES), pending, reader);
+        return this.#rest(start.subarray(OFFER_BODY_BYTES), pending, source);
       },
     };
   }
 
-  async *#rest(left: Uint8Array, pending: Promise<Chunk>, reader: Reader): AsyncGenerator<Uint8Array, void, void> {
+  async *#rest(left: Uint8Array, pending: Promise<Chunk>, source: BodyChunks): AsyncGenerator<Uint8Array, void, void> {
     try {
       if (left.length > 0) yield left;
-      for (let chunk = await this.#paced(pending); !chunk.done; chunk = await this.#paced(this.#next(reader))) {
+      for (let chunk = await this.#paced(pending); !chunk.done; chunk = await this.#paced(this.#next(source))) {
         yield chunk.value;
       }
     } catch (reason) {
@@ -126,10 +132,11 @@ export class IncomingBody {
     }
   }
 
-  #reader(raw: Request): Reader | undefined {
+  #open(): BodyChunks | undefined {
+    const { raw, incoming } = this.#holder();
     if (raw.bodyUsed) throw new CallError("body_consumed");
     try {
-      return raw.body?.getReader();
+      return (this.#chunks = requestChunks(raw, incoming));
     } catch (cause) {
       throw new CallError("body_consumed", undefined, { cause });
     }
@@ -153,9 +160,9 @@ export class IncomingBody {
     }
   }
 
-  async #next(reader: Reader | undefined): Promise<Chunk> {
-    if (reader === undefined) return { done: true, value: undefined };
-    const chunk = await this.#read(() => reader.read());
+  async #next(source: BodyChunks | undefined): Promise<Chunk> {
+    if (source === undefined) return { done: true, value: undefined };
+    const chunk = await this.#read(() => source.next());
     this.#counted += chunk.value?.length ?? 0;
     const { maxRequestBytes } = this.#options.limits;
     if (maxRequestBytes > 0 && this.#counted > maxRequestBytes) throw tooBig(this.#counted, maxRequestBytes);

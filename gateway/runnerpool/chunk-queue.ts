@@ -60,6 +60,8 @@ export class ChunkQueue implements AsyncIterableIterator<Uint8Array, undefined> 
 
   /** Fails at once: what is queued is never read. */
   abort(reason: unknown): void {
+    // What has ended and was not read to that end is cut short.
+    if (this.#chunks.length > 0) this.#end = undefined;
     this.#clear();
     this.fail(reason);
   }

@@ -6,6 +6,7 @@ import { connect as connectTcp } from "node:net";
 import { before, describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
 
+import type { CallError } from "../../core/call-error.ts";
 import { systemClock } from "../../core/clock.ts";
 import { silentLog } from "../../core/log.ts";
 import type { PkiData } from "../../core/pki.ts";
@@ -177,6 +178,24 @@ describe("a listener with a certificate", () => {
     stream.close(8);
 
     await eventually(() => assert.equal(gateway.runner.signals[0]?.aborted, true));
+    session.close();
+  });
+
+  it("does not take the part of a body that came for all of it when its stream is reset", async () => {
+    const outcome = Promise.withResolvers<string>();
+    const read = (size: Buffer) => outcome.resolve(`read ${size.length} bytes`);
+    const failed = (reason: CallError) => outcome.resolve(reason.code);
+    await using gateway = await served(runs((_sink, call) => readBody(call).then(read, failed)));
+    const session = gateway.session();
+    const stream = session.request({ ":method": "POST", ":path": "/invoke/hello" });
+    stream.on("error", () => {});
+    stream.write("half of it");
+    await eventually(() => assert.equal(gateway.runner.signals.length, 1));
+
+    // At once: `close` would end the body first.
+    stream.destroy();
+
+    assert.ok(["client_cancel", "request_body_unreadable"].includes(await outcome.promise), await outcome.promise);
     session.close();
   });
 

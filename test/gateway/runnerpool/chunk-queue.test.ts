@@ -61,6 +61,16 @@ describe("ChunkQueue", () => {
     await assert.rejects(queue.next(), /cancelled/);
   });
 
+  it("does not look whole when it is aborted between its end and the reading of it", async () => {
+    const { queue } = queueOf(9);
+    queue.push(bytes(1));
+    queue.end();
+
+    queue.abort(new Error("cancelled"));
+
+    await assert.rejects(queue.next(), /cancelled/);
+  });
+
   it("tells when its reader leaves before the end, and then only", async () => {
     const { queue: left, told } = queueOf(9);
     left.push(bytes(1));
