@@ -61,7 +61,7 @@ interface Peer {
   readonly labels: RunnerLabels;
 }
 
-class MtlsRunner implements Runner {
+class MtlsRunner implements Runner, RunnerLoad {
   readonly address: string;
   readonly labels: RunnerLabels;
   readonly #options: MtlsRunnerOptions;
@@ -108,9 +108,25 @@ class MtlsRunner implements Runner {
     return this.#live !== undefined;
   }
 
+  /** Itself, not a copy: of many runners each is asked for its load with every call. */
   get load(): RunnerLoad {
-    const draining = this.#disposed || this.#live?.state.draining === true;
-    return { capacity: this.#capacity, toldAt: this.#toldAt, inFlight: this.#calls, draining };
+    return this;
+  }
+
+  get capacity(): Capacity | undefined {
+    return this.#capacity;
+  }
+
+  get toldAt(): number {
+    return this.#toldAt;
+  }
+
+  get inFlight(): number {
+    return this.#calls;
+  }
+
+  get draining(): boolean {
+    return this.#disposed || this.#live?.state.draining === true;
   }
 
   async tryCall(call: RunnerCall, signal: AbortSignal): Promise<Offer> {
