@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { getCompileCacheDir } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -39,7 +40,7 @@ export async function startProgram(plan: ProgramPlan): Promise<Program> {
   const [command, own] =
     runtime === "node" ? [process.execPath, process.execArgv] : [denoPath(), ["run", "--allow-all", "--no-check"]];
   const child = spawn(command, [...own, ...execArgv, main, ...args], {
-    env: { PATH, ...env },
+    env: { PATH, ...compileCache(), ...env },
     // The channel is there to notice our death by.
     stdio: ["ignore", "pipe", onLine === undefined ? "ignore" : "pipe", "ipc"],
   });
@@ -62,6 +63,12 @@ export async function startProgram(plan: ProgramPlan): Promise<Program> {
     await dispose();
     throw error;
   }
+}
+
+/** Shared by all that are started, where this process has one: they start in half the time, and then run alike. */
+function compileCache(): Environment {
+  const directory = getCompileCacheDir();
+  return directory === undefined ? {} : { NODE_COMPILE_CACHE: directory };
 }
 
 const PATH = "/usr/local/bin:/usr/bin:/bin";
