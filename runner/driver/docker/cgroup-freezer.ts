@@ -1,4 +1,4 @@
-import { constants } from "node:fs";
+import { constants, writeSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -41,6 +41,9 @@ export async function openCgroupFreezer(process: ContainerProcess, clock: Clock)
   // Kept open: a thaw is on the way of a call, and opening would take as long again.
   const control = await open(join(path, files.control), constants.O_WRONLY);
   const write = (text: string) => control.write(text, 0);
+  // Some 0.25 ms, for which a thread would take half as long again. Version 2 has one lock for all that is done to any
+  // cgroup, and whoever starts containers may hold it for long: nothing else must wait for that.
+  const thaw = async () => void (version === "v1" ? writeSync(control.fd, files.thaw, 0) : await write(files.thaw));
 
   return {
     async freeze(signal) {
@@ -48,15 +51,13 @@ export async function openCgroupFreezer(process: ContainerProcess, clock: Clock)
       await write(files.freeze);
       for (let looks = 1; !files.frozen.test(await readFile(join(path, files.state), "utf8")); looks += 1) {
         if (looks === LOOKS.most || signal.aborted) {
-          await write(files.thaw);
+          await thaw();
           throw new Error(`Container did not stand still within ${LOOKS.most * LOOKS.everyMs} ms`);
         }
         await pause(clock, LOOKS.everyMs, signal);
       }
     },
-    async thaw() {
-      await write(files.thaw);
-    },
+    thaw,
     [Symbol.asyncDispose]: () => control.close(),
   };
 }
