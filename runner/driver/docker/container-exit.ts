@@ -16,10 +16,19 @@ const SIGKILLED = 137;
 const OOM_NEWS = { tries: 5, everyMs: 20 } as const;
 const REWATCH_MS = 1_000;
 
-/** How a container ended. Never rejects: where the daemon went away, it is asked again until it is back. */
-export async function watchExit(id: string, first: ExitWatch, dependencies: ExitDependencies): Promise<ContainerExit> {
+/**
+ * How a container ended that starts, or fails to. Never rejects: where the daemon went away, it is asked again until it
+ * is back.
+ */
+export async function watchExit(
+  id: string,
+  starting: Promise<void>,
+  dependencies: ExitDependencies,
+): Promise<ContainerExit> {
   const { clock, gone } = dependencies;
-  const exitCode = await exitCodeOf(id, first, dependencies);
+  // It does not run before, either.
+  await starting.catch(() => {});
+  const exitCode = await exitCodeOf(id, undefined, dependencies);
   while (exitCode !== undefined && !gone.aborted) {
     try {
       return { exitCode, outOfMemory: await outOfMemory(id, exitCode, dependencies) };
@@ -35,10 +44,10 @@ export async function watchExit(id: string, first: ExitWatch, dependencies: Exit
 /** Its exit code, or undefined for a container that is removed. Never rejects either. */
 export async function exitCodeOf(
   id: string,
-  first: ExitWatch,
+  first: ExitWatch | undefined,
   { engine, clock, gone }: Omit<ExitDependencies, "leaving">,
 ): Promise<number | undefined> {
-  let watch: ExitWatch | undefined = first;
+  let watch = first;
   while (!gone.aborted) {
     try {
       watch ??= await engine.watch(id, "not-running", gone);

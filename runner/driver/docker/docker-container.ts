@@ -6,7 +6,7 @@ import { CallError } from "../../../core/call-error.ts";
 import { pause, type Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
 import type { HotContainer, OutputWriter } from "../driver.ts";
-import type { ContainerEngine, ExitWatch } from "./container-engine.ts";
+import type { ContainerEngine } from "./container-engine.ts";
 import { watchExit } from "./container-exit.ts";
 import type { ContainerFreezer } from "./container-freezer.ts";
 import { isGone } from "./docker-errors.ts";
@@ -43,8 +43,12 @@ export async function startContainer(
   let container: HotContainer | undefined;
   try {
     throwIfAborted(signal);
-    container = await watched(id, dependencies);
-    await unlessAborted(engine.start(id), signal);
+    const attach = () => engine.attach(id, { stdout: dependencies.output !== undefined, stderr: true });
+    // Before the start, or what it writes first could be missed. How it ends is told to whoever asks later, too.
+    const connection = await attach();
+    const starting = engine.start(id);
+    container = watched(id, { connection, attach, starting }, dependencies);
+    await unlessAborted(starting, signal);
     return container;
   } catch (error) {
     try {
@@ -57,19 +61,22 @@ export async function startContainer(
   }
 }
 
-/** Watches a container that was not started yet: afterwards its end, or what it writes first, could be missed. */
-async function watched(id: string, dependencies: StartDependencies): Promise<HotContainer> {
+interface Beginning {
+  readonly connection: Duplex;
+  readonly attach: () => Promise<Duplex>;
+  readonly starting: Promise<void>;
+}
+
+/** A container that starts, or fails to. */
+function watched(
+  id: string,
+  { connection, attach, starting }: Beginning,
+  dependencies: StartDependencies,
+): HotContainer {
   const { engine, clock } = dependencies;
   const leaving = new AbortController();
   const gone = new AbortController();
-  const attach = () => engine.attach(id, { stdout: dependencies.output !== undefined, stderr: true });
-  const [connection, watch] = await both(attach(), engine.watch(id, "next-exit", gone.signal)).catch(
-    (error: unknown) => {
-      gone.abort();
-      throw error;
-    },
-  );
-  const ended = watchExit(id, watch, { engine, clock, leaving: leaving.signal, gone: gone.signal });
+  const ended = watchExit(id, starting, { engine, clock, leaving: leaving.signal, gone: gone.signal });
   const again = () => attachAgain(attach, ended, gone.signal, clock);
   const output = readOutput(connection, dependencies.output?.(id), again);
   const exited = ended.then(async (exit) => {
@@ -122,23 +129,6 @@ async function attachAgain(
     }
   }
   return undefined;
-}
-
-/** At the same time, as both are on a cold call's way. An attachment that is then of no use is closed. */
-async function both(attaching: Promise<Duplex>, watching: Promise<ExitWatch>): Promise<[Duplex, ExitWatch]> {
-  try {
-    return await Promise.all([attaching, watching]);
-  } catch (error) {
-    void attaching.then(
-      (connection) => connection.destroy(),
-      () => {},
-    );
-    void watching.then(
-      ({ ended }) => ended.catch(() => {}),
-      () => {},
-    );
-    throw error;
-  }
 }
 
 async function create(options: ContainerCreateOptions, dependencies: StartDependencies): Promise<string> {
