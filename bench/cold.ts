@@ -7,6 +7,7 @@ import { engineClient } from "../kiln/testing/engine-client.ts";
 import { connectEngine, type Docker, pingEngine } from "../runner/driver/docker/engine.ts";
 import { holderOptions } from "../runner/driver/docker/prefork/holder-options.ts";
 import { ensurePauseImage, PAUSE_COMMAND } from "../runner/driver/docker/prefork/pause-image.ts";
+import { callOnce } from "./call-once.ts";
 import { type ColdStart, type Phase, PHASES } from "./cold-start.ts";
 import { type KilnSystem, startKiln } from "./kiln-system.ts";
 import type { BenchOptions } from "./options.ts";
@@ -203,12 +204,11 @@ async function kilnStart(
   records: CallRecords,
   starts: StartEvents,
 ): Promise<ColdStart & { readonly containerId: string }> {
+  const { hostname, port } = new URL(url);
   const asked = performance.now();
-  const response = await fetch(`${url}/invoke/${fnId}`, { method: "POST", body: "{}" });
-  const text = await response.text();
+  const headers = await callOnce({ hostname, port, path: `/invoke/${fnId}` });
   const total = performance.now() - asked;
-  if (response.status !== 200) throw new Error(`A cold call failed: ${text}`);
-  const record = await records.of(response.headers.get("fn-call-id") ?? "");
+  const record = await records.of(String(headers["fn-call-id"]));
   // The call's record has creating and starting as one; the daemon's events part them.
   const { containerId, ms: start } = await starts.last();
   const { wait_ms: wait, pull_ms: image, start_ms: both, init_ms: socket, run_ms: run } = record;

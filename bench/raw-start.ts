@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -13,6 +12,7 @@ import { containerOptions } from "../runner/driver/docker/container-options.ts";
 import type { Docker } from "../runner/driver/docker/engine.ts";
 import { DEFAULT_SANDBOX } from "../runner/driver/docker/sandbox.ts";
 import { watchSocket } from "../runner/hot/socket-ready.ts";
+import { callOnce } from "./call-once.ts";
 import type { ColdStart } from "./cold-start.ts";
 
 const SOCKET_MS = 20_000;
@@ -40,7 +40,7 @@ export async function rawStart(docker: Docker, image: string, joined?: string): 
   const started = performance.now();
   const socketPath = await watch.ready(AbortSignal.timeout(SOCKET_MS));
   const listening = performance.now();
-  await callOnce(socketPath);
+  await callOnce({ socketPath, path: "/call" });
   const answered = performance.now();
   return {
     create: created - asked,
@@ -81,14 +81,5 @@ function optionsFor(image: string, socketDirectory: string): ReturnType<typeof c
     sandbox: DEFAULT_SANDBOX,
     installation,
     network: "",
-  });
-}
-
-function callOnce(socketPath: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path: "/call", method: "POST", agent: false });
-    call.on("error", reject);
-    call.on("response", (response) => response.on("error", reject).on("end", resolve).resume());
-    call.end("{}");
   });
 }
