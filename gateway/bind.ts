@@ -1,5 +1,6 @@
 import { createServer, isIPv6, type AddressInfo, type Server } from "node:net";
 
+import { claim } from "../core/claim.ts";
 import type { Settings } from "../core/config.ts";
 import type { GATEWAY_SETTINGS } from "./settings.ts";
 
@@ -22,8 +23,15 @@ export function adminAddress({ FN_ADMIN_BIND: host }: GatewaySettings, port: num
   return { host, port, settings: { host: "FN_ADMIN_BIND", port: "FN_ADMIN_PORT" } };
 }
 
-/** @throws Error as `bind`, if anybody listens there, whether they share it or not */
+/**
+ * Makes sure that nobody listens there, nor is about to, though they would share the port: two gateways with workers
+ * would take each other's calls. It stays this process's to share until its end. @throws Error as `bind`
+ */
 export async function refuseTaken(address: Address): Promise<void> {
+  const { host, port } = address;
+  // Another parent that has looked as well may not have a worker that listens yet.
+  const claimed = port === 0 || (await claim(["gateway", host, String(port)])) !== undefined;
+  if (!claimed) throw new Error(cannotBind(address, { code: "EADDRINUSE", message: "" }));
   const server = createServer();
   await bind(server, address);
   await new Promise((resolve) => server.close(resolve));
@@ -43,7 +51,10 @@ export function bind(server: Server, address: Address, reusePort = false): Promi
   });
 }
 
-function cannotBind({ host, port, settings }: Address, { code, message }: NodeJS.ErrnoException): string {
+function cannotBind(
+  { host, port, settings }: Address,
+  { code, message }: Pick<NodeJS.ErrnoException, "code" | "message">,
+): string {
   const names = settings ?? { host: "FN_BIND", port: "FN_PORT" };
   const address = hostAndPort(host, port);
   if (code === "EADDRINUSE") return `Cannot listen on ${address}: the port is in use, set ${names.port} to another`;

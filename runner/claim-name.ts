@@ -1,7 +1,4 @@
-import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:net";
-
+import { claim } from "../core/claim.ts";
 import type { SocketDirectories } from "./hot/socket-directory.ts";
 
 /** What makes a container this runner's. */
@@ -23,24 +20,15 @@ export async function claimName(
   directories: Pick<SocketDirectories, "hasLivingPeer">,
 ): Promise<AsyncDisposable> {
   await using made = new AsyncDisposableStack();
-  const lock = made.use(createServer((socket) => socket.destroy()));
   const { installation, runnerId, host } = name;
-  const hash = createHash("sha256")
-    .update(JSON.stringify([installation, runnerId, host]))
-    .digest("hex")
-    .slice(0, 16);
-  try {
-    // In Linux's abstract namespace there is no file that could outlive the process.
-    await once(lock.listen(`\0kiln-runner-${hash}`), "listening");
-  } catch (error) {
-    throw error instanceof Error && "code" in error && error.code === "EADDRINUSE" ? taken(name, error) : error;
-  }
-  lock.unref();
+  const claimed = await claim(["runner", installation, runnerId, host]);
+  if (claimed === undefined) throw taken(name);
+  made.use(claimed);
   if (await directories.hasLivingPeer()) throw taken(name);
   return made.move();
 }
 
-function taken({ installation, runnerId, host }: RunnerName, cause?: unknown): Error {
+function taken({ installation, runnerId, host }: RunnerName): Error {
   const who = `another runner "${runnerId}" of installation "${installation}" runs with the Docker at ${host}`;
-  return new Error(`Cannot start: ${who}. Give each its own name, FN_RUNNER_ID`, { cause });
+  return new Error(`Cannot start: ${who}. Give each its own name, FN_RUNNER_ID`);
 }
