@@ -58,7 +58,8 @@ export interface RunnerLimits extends LaunchLimits, SlotLimits {
 
 /** Runs calls in hot containers. Disposing it drains: it refuses, waits, ends what is left and removes everything. */
 export interface Runner extends AsyncDisposable {
-  offer(offered: OfferedCall, port: CallPort): OfferedCallHandler;
+  /** @param source - whose calls take turns with those of others, where they wait: a session; by default nobody's */
+  offer(offered: OfferedCall, port: CallPort, source?: object): OfferedCallHandler;
   /** What functions write. */
   readonly logs: FunctionLogs;
   hello(): RunnerHello;
@@ -91,6 +92,7 @@ export interface RunnerState {
   readonly handled: number;
 }
 
+const NO_SESSION = {};
 const CAPACITY_EVERY_MS = 50;
 /** Keys in each table of a capacity frame. */
 const MOST_KEYS = 64;
@@ -217,6 +219,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   function offerOwn(offered: OfferedCall, port: CallPort): OfferedCallHandler {
     const run = new CallRun(offered, port, {
       ...parts,
+      source: own,
       overriders: [],
       // Its room was set aside before anything else was booked.
       booking: { memoryMiB: 0, cpuMillis: 0 },
@@ -229,10 +232,11 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
 
   return {
     logs,
-    offer(offered, port) {
+    offer(offered, port, source = NO_SESSION) {
       received += 1;
       const run = new CallRun(offered, port, {
         ...parts,
+        source,
         overriders,
         admit: status.admit,
         ended(ended, outcome, refused) {

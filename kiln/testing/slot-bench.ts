@@ -23,6 +23,11 @@ export class SlotCaller implements SlotWaiter<string> {
   reason: CallError | undefined;
   /** It was told that a container is started for it. */
   waited = false;
+  readonly source: object;
+
+  constructor(source: object) {
+    this.source = source;
+  }
 
   get container(): string | undefined {
     return this.slot?.container;
@@ -41,6 +46,11 @@ export class SlotCaller implements SlotWaiter<string> {
   waits(): void {
     this.waited = true;
   }
+}
+
+interface Asked {
+  readonly caller: SlotCaller;
+  readonly acquired: Acquired<string>;
 }
 
 export interface SlotBenchOptions extends Partial<SlotLimits> {
@@ -91,8 +101,9 @@ export class SlotBench {
     return this.#started;
   }
 
-  ask(name: string, changes: Partial<Call> = {}): { readonly caller: SlotCaller; readonly acquired: Acquired<string> } {
-    const caller = new SlotCaller();
+  /** @param source - whose call it is, if not everybody's */
+  ask(name: string, changes: Partial<Call> = {}, source: object = this): Asked {
+    const caller = new SlotCaller(source);
     const acquired = this.table.acquire(slotRequest(name, changes), caller);
     if (acquired.kind === "slot") caller.slot = acquired.slot;
     return { caller, acquired };

@@ -32,6 +32,8 @@ export interface CallRunDependencies {
   readonly booking?: Booking;
   /** Whether it may use its image: undefined where it may, or resolves once that is known. @throws CallError */
   readonly admit?: ((image: string) => Promise<void> | undefined) | undefined;
+  /** Whose call it is. */
+  readonly source: object;
   /** Told once, when nothing of the call is left. A refused one never ran. */
   readonly ended: (run: CallRun, outcome: ErrorCode | "ok", refused: boolean) => void;
 }
@@ -64,6 +66,10 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     this.#offeredAt = deps.clock.now();
     this.#body = new BodyInbox(offered.body, (bytes) => port.consumed(bytes));
     if (offered.end) this.#body.push(new Uint8Array(), true);
+  }
+
+  get source(): object {
+    return this.#deps.source;
   }
 
   get call(): Call {

@@ -20,11 +20,11 @@ export function engageGateway(
   signals: SendSignals,
   isRetired: () => boolean = () => false,
 ): EngagedGateway {
-  const session = new RunnerSession({
+  const session: RunnerSession = new RunnerSession({
     ...signals,
     hello: (gatewayId, version) => log.info("Gateway connected", { gateway: gatewayId, version }),
     offer(offered, port) {
-      if (!isRetired()) return runner.offer(offered, port);
+      if (!isRetired()) return runner.offer(offered, port, session);
       // Sent before the gateway heard: it offers it again, on its new connection.
       port.refuse(new CallError("shutting_down", "Runner is closing this connection"), "this_runner");
       return NOBODY;

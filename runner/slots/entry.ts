@@ -21,6 +21,7 @@ export interface Entry<C> extends Slot<C> {
 /** One call's hold on a slot. */
 export interface Hold<C> {
   readonly entry: Entry<C>;
+  readonly source: object;
   readonly since: number;
 }
 

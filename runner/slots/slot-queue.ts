@@ -1,19 +1,12 @@
+import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
 import { freeSlots, type Entry } from "./entry.ts";
 import type { Estimate } from "./estimates.ts";
-import type { SlotRequest, SlotWaiter } from "./slot.ts";
+import { Latecomers } from "./latecomers.ts";
+import type { SlotRequest } from "./slot.ts";
 import type { Start } from "./starts.ts";
-
-/** A call in the queue of its key. */
-export interface Waiting<C> {
-  readonly request: SlotRequest;
-  readonly waiter: SlotWaiter<C>;
-  readonly since: number;
-  /** When a slot should have come; if none is on its way by then, a container is started. */
-  until: number;
-  /** It knows that a container is started. */
-  told: boolean;
-}
+import { Tally } from "./tally.ts";
+import { WaitingLine, type Waiting } from "./waiting-line.ts";
 
 /** All of one slot key: its containers, the starts of more, and the calls that wait. */
 export class SlotQueue<C> {
@@ -26,8 +19,10 @@ export class SlotQueue<C> {
   readonly #idle: Entry<C>[] = [];
   /** Containers on their way, blocked ones included. */
   readonly starts = new Set<Start<C>>();
-  /** First come, first served. */
-  readonly waiting: Waiting<C>[] = [];
+  readonly waiting = new WaitingLine<C>();
+  /** Calls that hold a slot. */
+  readonly holders = new Tally();
+  readonly latecomers: Latecomers;
   /** Containers that are removed and not yet gone. */
   leaving = 0;
   /** No container is started for its minimum alone before this. */
@@ -35,8 +30,9 @@ export class SlotQueue<C> {
   /** Of the call that came last: how many containers there may be, and the token for the next one's image. */
   latest: SlotRequest;
 
-  constructor(request: SlotRequest, estimate: Estimate) {
+  constructor(request: SlotRequest, estimate: Estimate, clock: Clock) {
     this.key = request.key;
+    this.latecomers = new Latecomers(clock);
     this.latest = request;
     this.estimate = estimate;
   }
@@ -103,7 +99,9 @@ export class SlotQueue<C> {
 
   /** The same, and they no longer wait. */
   takeUnbacked(): readonly Waiting<C>[] {
-    return this.waiting.splice(this.#backed);
+    const taken = this.unbacked;
+    for (const waiting of taken) this.waiting.remove(waiting);
+    return taken;
   }
 
   /** Whether a start is under way that it can count on. */
@@ -111,7 +109,7 @@ export class SlotQueue<C> {
     return this.waiting.indexOf(waiting) < this.#backed;
   }
 
-  /** The call that waits longest, taken from the queue if the container has a slot for it. */
+  /** The call whose turn it is, taken from the queue if the container has a slot for it. */
   next(entry: Entry<C>): Waiting<C> | undefined {
     return freeSlots(entry) > 0 ? this.waiting.shift() : undefined;
   }

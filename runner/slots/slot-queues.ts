@@ -44,7 +44,7 @@ export class SlotQueues<C> implements Iterable<SlotQueue<C>> {
   called(request: SlotRequest): SlotQueue<C> {
     let queue = this.#queues.get(request.key);
     if (queue === undefined) {
-      queue = new SlotQueue(request, this.#estimates.of(request.key));
+      queue = new SlotQueue(request, this.#estimates.of(request.key), this.#clock);
       this.#queues.set(request.key, queue);
     }
     this.#astir.add(queue);

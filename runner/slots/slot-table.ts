@@ -98,9 +98,7 @@ export class SlotTable<C> {
       thawing.served -= 1;
       return this.#vacate(thawing);
     }
-    const at = queue.waiting.findIndex((waiting) => waiting.waiter === waiter);
-    if (at < 0) return;
-    queue.waiting.splice(at, 1);
+    if (!queue.waiting.leave(waiter)) return;
     this.#starts.dropUnwanted(queue);
     this.#queues.forgetUnused(queue);
   }
@@ -142,7 +140,8 @@ export class SlotTable<C> {
     const hold = this.#held.get(slot);
     if (hold === undefined) return;
     this.#held.delete(slot);
-    const { entry, since } = hold;
+    const { entry, source, since } = hold;
+    entry.queue.holders.add(source, -1);
     entry.queue.estimate.run.add(this.#clock.now() - since);
     if (broken) entry.broken = true;
     this.#vacate(entry);
@@ -166,7 +165,7 @@ export class SlotTable<C> {
     }
     entry.ice = "none";
     entry.state = "running";
-    for (const { waiter } of tickets) waiter.granted(this.#hold(entry));
+    for (const { waiter } of tickets) waiter.granted(this.#hold(entry, waiter));
     this.#serve(entry);
   }
 
@@ -230,14 +229,16 @@ export class SlotTable<C> {
     this.#idle.delete(entry);
     entry.queue.place(entry);
     this.#effects.changed();
-    if (entry.ice === "none") return { kind: "slot", slot: this.#hold(entry) };
+    if (entry.ice === "none") return { kind: "slot", slot: this.#hold(entry, ticket.waiter) };
     this.#freezer.thaw(entry, ticket);
     return { kind: "soon" };
   }
 
-  #hold(entry: Entry<C>): Slot<C> {
-    const slot = { container: entry.container, request: entry.request };
-    this.#held.set(slot, { entry, since: this.#clock.now() });
+  #hold(entry: Entry<C>, { source }: SlotWaiter<C>): Slot<C> {
+    const { container, request, queue } = entry;
+    const slot = { container, request };
+    this.#held.set(slot, { entry, source, since: this.#clock.now() });
+    queue.holders.add(source, 1);
     return slot;
   }
 

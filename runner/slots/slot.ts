@@ -31,6 +31,8 @@ export interface Slot<Container> {
 
 /** A call that waits for a slot. It hears `granted` or `failed`, once. */
 export interface SlotWaiter<Container> {
+  /** Whose call it is: of several that have calls waiting, each has its turn. */
+  readonly source: object;
   granted(slot: Slot<Container>): void;
   failed(reason: CallError): void;
   /** The slot that was to come soon did not: a container is started for it. */

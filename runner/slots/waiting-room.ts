@@ -4,10 +4,11 @@ import { Alarm } from "./alarm.ts";
 import type { Expectations } from "./expectations.ts";
 import { busy, crowded, full, refused, tooBig } from "./refusals.ts";
 import type { Resources } from "./resources.ts";
-import type { SlotQueue, Waiting } from "./slot-queue.ts";
+import type { SlotQueue } from "./slot-queue.ts";
 import type { SlotQueues } from "./slot-queues.ts";
 import type { Acquired, SlotRequest, SlotWaiter } from "./slot.ts";
 import type { Starts } from "./starts.ts";
+import type { Waiting } from "./waiting-line.ts";
 
 export interface WaitingRoomOptions<C> {
   readonly resources: Resources;
@@ -20,6 +21,9 @@ export interface WaitingRoomOptions<C> {
   readonly slotWaitMs: number;
   readonly clock: Clock;
 }
+
+/** Estimates of calls that take next to no time say little. */
+const LEAST_TURN_MS = 10;
 
 /**
  * Calls without a slot: whether each waits for one that is expected back, has a container started for it, or goes
@@ -39,20 +43,41 @@ export class WaitingRoom<C> {
   enter(queue: SlotQueue<C>, request: SlotRequest, waiter: SlotWaiter<C>): Acquired<C> {
     const { resources, expectations, mostWaiting, clock } = this.#options;
     if (!resources.couldFit(request.booking)) return refused(tooBig(request, resources));
-    if (queue.waiting.length >= mostWaiting) return refused(crowded(mostWaiting));
+    const place = queue.waiting.placeOf(waiter);
+    const isFull = queue.waiting.length >= mostWaiting;
+    if (isFull && place === queue.waiting.length) return refused(crowded(mostWaiting));
     const since = clock.now();
     const until = since + expectations.patienceMs(queue);
     const waiting: Waiting<C> = { request, waiter, since, until, told: false };
-    const soon = expectations.comesSoon(queue, queue.waiting.length + 1);
-    queue.waiting.push(waiting);
+    const soon = expectations.comesSoon(queue, place + 1);
+    queue.waiting.insert(waiting, place);
     const reason = soon ? undefined : this.#startOne(queue, false);
     if (reason !== undefined) {
-      queue.waiting.pop();
-      return refused(reason);
+      const turnMs = this.#turnMs(waiting, queue);
+      if (turnMs === undefined) {
+        queue.waiting.remove(waiting);
+        if (queue.holders.of(waiter.source) === 0) queue.latecomers.refused(waiter.source);
+        return refused(reason);
+      }
+      waiting.until = since + turnMs;
     }
-    if (!queue.isBacked(waiting)) this.#patience.by(until);
-    waiting.told = !soon || queue.isBacked(waiting);
+    if (isFull) queue.waiting.pop()?.waiter.failed(crowded(mostWaiting));
+    if (!queue.isBacked(waiting)) this.#patience.by(waiting.until);
+    else if (place + 1 < queue.waiting.length) this.#renew(queue.unbacked[0], until);
+    waiting.told = (!soon && reason === undefined) || queue.isBacked(waiting);
     return { kind: waiting.told ? "waiting" : "soon" };
+  }
+
+  /**
+   * How long a call for which there is no room may wait for the next slot, if it may: the only one of a gateway that has
+   * nothing of the function here, and was refused while others had all of it.
+   */
+  #turnMs({ waiter: { source } }: Waiting<C>, queue: SlotQueue<C>): number | undefined {
+    const { slotWaitMs } = this.#options;
+    const runMs = queue.estimate.run.value ?? Infinity;
+    const isOnly = queue.holders.of(source) === 0 && queue.waiting.countOf(source) === 1;
+    if (!isOnly || queue.running === 0 || runMs > slotWaitMs || !queue.latecomers.isOwed(source)) return undefined;
+    return Math.min(slotWaitMs, LEAST_TURN_MS + 2 * runMs);
   }
 
   /** A container is removed whose slots some may have expected. */
@@ -83,8 +108,7 @@ export class WaitingRoom<C> {
     if (this.#closed || queue.estimate.run.value === undefined || queue.waiting.length === 0) return false;
     if (!expectations.sparesStart(queue)) return false;
     const until = clock.now() + expectations.patienceMs(queue);
-    for (const waiting of queue.waiting.slice(others * queue.concurrency)) waiting.until = until;
-    this.#patience.by(until);
+    for (const waiting of queue.waiting.slice(others * queue.concurrency)) this.#renew(waiting, until);
     return true;
   }
 
@@ -92,6 +116,13 @@ export class WaitingRoom<C> {
   close(): void {
     this.#closed = true;
     this.#patience.off();
+  }
+
+  /** The start that it counted on is no longer its own. */
+  #renew(waiting: Waiting<C> | undefined, until: number): void {
+    if (waiting === undefined) return;
+    waiting.until = until;
+    this.#patience.by(until);
   }
 
   /** Why none can be started, or undefined: one is. */
@@ -121,7 +152,7 @@ export class WaitingRoom<C> {
   #endPatienceOf(late: Waiting<C>, queue: SlotQueue<C>): void {
     const reason = this.#startOne(queue, true);
     if (reason === undefined) return queue.tellBacked();
-    queue.waiting.splice(queue.waiting.indexOf(late), 1);
+    queue.waiting.remove(late);
     this.#options.queues.forgetUnused(queue);
     late.waiter.failed(reason);
   }

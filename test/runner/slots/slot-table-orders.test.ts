@@ -20,6 +20,7 @@ const CHANGES: readonly Partial<Call>[] = [
 ];
 const REQUESTS = CHANGES.map((changes, which) => slotRequest(`function ${which}`, changes));
 const STARTS_AT_ONCE = 2;
+const SOURCES = [{}, {}, {}];
 
 describe("SlotTable, in any order of events", () => {
   it("keeps every limit, does one thing at a time to a container, and loses nobody", () => {
@@ -96,7 +97,7 @@ class Life {
   }
 
   #ask(): void {
-    const caller = new SlotCaller();
+    const caller = new SlotCaller(this.#chance.pick(SOURCES));
     const request = this.#chance.pick(REQUESTS);
     this.#open.set(caller, request);
     const acquired = this.#table.acquire(request, caller);

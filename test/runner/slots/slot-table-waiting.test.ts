@@ -20,6 +20,85 @@ function busyBench(runMs: number, options: SlotBenchOptions = {}) {
 }
 
 describe("SlotTable, waiting for a slot", () => {
+  it("gives slots to the gateways in turn, so that one with many calls keeps no other waiting", () => {
+    const { bench, busy } = busyBench(10);
+    const [many, few] = [{}, {}];
+    const first = bench.ask("a", {}, many);
+    const rest = Array.from({ length: 12 }, () => bench.ask("a", {}, many));
+    const { caller, acquired } = bench.ask("a", {}, few);
+    assert.equal(acquired.kind, "soon", "it is the second, though twelve came before it");
+
+    bench.clock.advance(10);
+    bench.release(busy);
+    assert.equal(first.caller.container, "c1");
+    bench.release(first.caller);
+
+    assert.equal(caller.container, "c1");
+    bench.release(caller);
+    assert.equal(rest[0]?.caller.container, "c1");
+  });
+
+  it("sends elsewhere the last call of a gateway with many, where another's has its place", () => {
+    const { bench } = busyBench(10, { mostWaiting: 3 });
+    const [many, few] = [{}, {}];
+    const waiting = Array.from({ length: 3 }, () => bench.ask("a", {}, many).caller);
+    assert.equal(bench.ask("a", {}, many).acquired.kind, "refused");
+
+    const { acquired } = bench.ask("a", {}, few);
+
+    assert.equal(acquired.kind, "soon");
+    assert.deepEqual(
+      waiting.map(({ reason }) => reason?.code),
+      [undefined, undefined, "server_busy"],
+    );
+  });
+
+  it("lets a gateway that was refused, and has nothing here, wait for the next slot with one call", () => {
+    const { bench, busy } = busyBench(300, { memoryMiB: 100 });
+    const few = {};
+    assert.equal(bench.ask("a", {}, few).acquired.kind, "refused", "at first another runner may have a slot");
+    assert.equal(bench.ask("a").acquired.kind, "refused", "the gateway whose call runs hears of its end itself");
+
+    const { caller, acquired } = bench.ask("a", {}, few);
+    assert.equal(acquired.kind, "soon");
+    assert.equal(bench.ask("a", {}, few).acquired.kind, "refused", "one call of it");
+    bench.clock.advance(300);
+    bench.release(busy);
+
+    assert.equal(caller.container, "c1");
+  });
+
+  it("lets it wait no longer than a slot should take, and not at all where calls run for long", () => {
+    const { bench } = busyBench(300, { memoryMiB: 100 });
+    const few = {};
+    bench.ask("a", {}, few);
+    const { caller } = bench.ask("a", {}, few);
+    bench.clock.advance(10 + 2 * 300);
+    assert.equal(caller.reason?.code, "server_busy");
+
+    const slow = busyBench(3_000, { memoryMiB: 100 }).bench;
+    slow.ask("a", {}, few);
+    assert.equal(slow.ask("a", {}, few).acquired.kind, "refused");
+  });
+
+  it("is patient with a call whose start another's call has now, and starts one for it after that", () => {
+    const { bench } = busyBench(5_000);
+    const [many, few] = [{}, {}];
+    const first = bench.ask("a", {}, many).caller;
+    const displaced = bench.ask("a", {}, many).caller;
+    const other = bench.ask("a", {}, few).caller;
+    assert.equal(bench.started, 3, "there is a start for the first two");
+
+    bench.launched("c2");
+    bench.launched("c3");
+    assert.deepEqual([first.container, other.container, displaced.container], ["c2", "c3", undefined]);
+    bench.clock.advance(START_MS);
+
+    assert.equal(bench.started, 4);
+    bench.launched("c4");
+    assert.equal(displaced.container, "c4");
+  });
+
   it("starts no container for a call whose slot is back sooner than a start takes", () => {
     const { bench, busy } = busyBench(10);
 

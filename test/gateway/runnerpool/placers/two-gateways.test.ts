@@ -16,11 +16,13 @@ const never = new AbortController().signal;
 const LATENCY_MS = 1;
 /** What it takes to ask both runners; who has heard nothing after that waits. */
 const ASKING_MS = 4 * LATENCY_MS;
+/** So late that only news can have woken a call in time. */
+const LATE_MS = 5_000;
 /** How often a runner tells of its capacity. */
 const CAPACITY_ROUND_MS = 50;
 
 /** A gateway's placer and pool for the fleet's runners, beside the fleet's own. */
-function anotherGateway({ clock, runners }: Fleet, random: () => number) {
+function anotherGateway({ clock, runners }: Fleet, random: () => number, retryDelayMs = LATE_MS) {
   const factory = mtlsRunnerFactory({
     gatewayId: "another",
     version: "0",
@@ -37,8 +39,7 @@ function anotherGateway({ clock, runners }: Fleet, random: () => number) {
     },
   });
   const pool = poolOf(runners.map(({ address }) => factory(address, "kiln-runner", { ca: "", key: "", cert: "" })));
-  // So late that only news can have woken a call in time.
-  const timeouts = { timeoutMs: 60_000, detachedTimeoutMs: 60_000, retryDelayMs: 5_000 };
+  const timeouts = { timeoutMs: 60_000, detachedTimeoutMs: 60_000, retryDelayMs };
   return { pool, placer: createPlacer({ clock, random, ...timeouts }) };
 }
 
@@ -97,4 +98,50 @@ describe("two gateways that share runners", () => {
       await clock.until(Promise.all(gateways.map(({ pool }) => pool[Symbol.asyncDispose]())));
     });
   }
+
+  it("are served in turn, however many calls the one has", async () => {
+    const RUN_MS = 10;
+    const chosen = chance(1);
+    const clock = new VirtualClock();
+    await using fleet = await createFleet({
+      clock,
+      runners: 1,
+      functions: {
+        async fn(request) {
+          await request.sleep(RUN_MS);
+          return "";
+        },
+      },
+      resources: { memoryMiB: 128, cpuMillis: 1_000 },
+      network: { latencyMs: () => LATENCY_MS },
+    });
+    const [many, few] = [0, 1].map(() => anotherGateway(fleet, chosen.next, 10));
+    assert.ok(many !== undefined && few !== undefined);
+    await clock.run(10);
+    const { image } = functionFor("fn").fn;
+    let over = false;
+    const client = async ({ placer, pool }: typeof many, took: number[]) => {
+      while (!over) {
+        const { runnerCall, answer } = collectedCall(callFor("fn", { image, memoryMiB: 128 }));
+        const began = clock.now();
+        await placer.place(runnerCall, pool, never);
+        await answer;
+        took.push(clock.now() - began);
+      }
+    };
+    const took: number[] = [];
+    const clients = Array.from({ length: 60 }, () => client(many, []));
+    // By then it is known how long the function's calls take.
+    await clock.run(1_000);
+    clients.push(client(few, took));
+
+    await clock.run(2_000);
+    over = true;
+    await clock.until(Promise.all(clients));
+
+    assert.ok(took.length > 40, `${took.length} calls`);
+    const longest = Math.max(...took);
+    assert.ok(longest < 10 * RUN_MS, `a call took ${longest} ms`);
+    await clock.until(Promise.all([many, few].map(({ pool }) => pool[Symbol.asyncDispose]())));
+  });
 });
