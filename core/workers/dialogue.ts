@@ -32,7 +32,7 @@ export function dialogue({ send, own, clock, patienceMs }: DialogueOptions): Dia
   const askNow = (question: Question): Promise<unknown> => {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const id = ++lastId;
-    const fail = (reason: string) => reject(new Error(`Cannot tell ${question} of all workers: ${reason}`));
+    const fail = (reason: string) => reject(new Error(`Asked another process for its ${question} in vain: ${reason}`));
     asked.set(id, { tell: resolve, fail });
     const cancel = clock.after(patienceMs, () => fail(`no answer in ${patienceMs} ms`));
     send({ kind: "ask", id, question });
