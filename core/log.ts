@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers";
+import { clearTimeout, setTimeout } from "node:timers";
 
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -46,19 +46,27 @@ export function createLog(options: LogOptions = {}, fields: LogFields = {}): Log
   };
 }
 
+/** How long a line that nobody waits for may wait for others to be written with. */
+const LINGER_MS = 10;
+/** So many characters are written without waiting for more. */
+const MOST_UNWRITTEN = 16 * 1024;
+
 let unwritten = "";
 let watching = false;
+let lingering: NodeJS.Timeout | undefined;
 
-/** One write for all lines of a turn of the event loop: each is a system call. What somebody must hear is written at once. */
+/** One write for many lines: each is a system call. What somebody must hear is written at once. */
 function writeToStderr(line: string, level: LogLevel): void {
   if (!watching) process.on("exit", flush);
   watching = true;
-  if (unwritten === "") setImmediate(flush);
   unwritten += line;
-  if (level === "warn" || level === "error") flush();
+  lingering ??= setTimeout(flush, LINGER_MS).unref();
+  if (level === "warn" || level === "error" || unwritten.length >= MOST_UNWRITTEN) flush();
 }
 
 function flush(): void {
+  clearTimeout(lingering);
+  lingering = undefined;
   if (unwritten === "") return;
   process.stderr.write(unwritten);
   unwritten = "";

@@ -8,7 +8,7 @@ import { buildCall } from "./build-call.ts";
 import { asksForUpgrade } from "./call-headers.ts";
 import { Exchange, type ExchangeParts } from "./exchange.ts";
 import type { Framing } from "./framing.ts";
-import { tooBig } from "./incoming-body.ts";
+import { tooBig, type IncomingBody } from "./incoming-body.ts";
 import { nodeBindings } from "./node-bindings.ts";
 import { notePreparedHeaders } from "./plain-answer.ts";
 
@@ -82,12 +82,18 @@ async function findCall(c: Context<GatewayEnv>, exchange: Exchange, find: FindTa
  * Serves every way in which Hono reads a body from one place, which keeps the bytes for the function: Hono looks for
  * what was read before, in any form, before it touches the request.
  */
-function giveBodyToMiddleware(c: Context<GatewayEnv>, exchange: Exchange): void {
-  let copy: Promise<ArrayBuffer> | undefined;
-  Object.defineProperty(c.req.bodyCache, "arrayBuffer", {
-    configurable: true,
-    enumerable: true,
-    // A copy, so that middleware may do with it what it likes.
-    get: () => (copy ??= exchange.body.whole().then((bytes) => new Uint8Array(bytes).buffer)),
-  });
+function giveBodyToMiddleware(c: Context<GatewayEnv>, { body }: Exchange): void {
+  Object.defineProperty(Object.assign(c.req.bodyCache, { [BODY]: body }), "arrayBuffer", FROM_BODY);
 }
+
+/** Hono looks at names only, not at symbols. */
+const BODY = Symbol("body");
+
+/** One for all requests: a getter of its own would cost each an object of its own shape, and twice the time. */
+const FROM_BODY = {
+  configurable: true,
+  enumerable: true,
+  get(this: { readonly [BODY]: IncomingBody }): Promise<ArrayBuffer> {
+    return this[BODY].copy();
+  },
+};

@@ -34,6 +34,7 @@ export class IncomingBody {
   readonly #holder: () => BodyHolder;
   readonly #options: BodyOptions;
   #whole: Promise<Uint8Array> | undefined;
+  #copy: Promise<ArrayBuffer> | undefined;
   #taken = false;
   #chunks: BodyChunks | undefined;
   #counted = 0;
@@ -50,6 +51,11 @@ export class IncomingBody {
     const here = whatIsHere(this.#holder(), this.#options.limits.maxBufferedBytes);
     this.#taken = here !== undefined;
     return (this.#whole = here === undefined ? this.#inTime(this.#readWhole()) : Promise.resolve(here));
+  }
+
+  /** All of it, for middleware, which may do with it what it likes. @throws CallError over the limit, or unreadable */
+  copy(): Promise<ArrayBuffer> {
+    return (this.#copy ??= this.whole().then((bytes) => new Uint8Array(bytes).buffer));
   }
 
   /** All of it was here at once, though the server may not know yet that it was all. */

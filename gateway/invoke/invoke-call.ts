@@ -35,7 +35,9 @@ export function invokeCall(parts: InvokeParts): Handler<GatewayEnv> {
 
     await place(call, deadline, exchange, collector, parts);
     const head = await collector.ready();
-    exchange.answer = call.type === "detached" ? accepted(c, call.id) : await answer(c, exchange, head, collector);
+    // Run like any other, to the end, so that it is known how it ended and how long its body is.
+    const dropped = c.req.method === "HEAD" && call.type !== "detached" ? await collector.dropped() : undefined;
+    exchange.answer = call.type === "detached" ? accepted(c, call.id) : answer(c, exchange, head, collector, dropped);
     return exchange.answer;
   };
 }
@@ -83,16 +85,16 @@ function accepted(c: Context<GatewayEnv>, callId: CallId): Response {
 
 const NULL_BODY = new Set([204, 205, 304]);
 
-async function answer(
+/** @param dropped - bytes of a body that only its length is told of */
+function answer(
   c: Context<GatewayEnv>,
   exchange: Exchange,
   head: ResponseHead,
   collector: ResponseCollector,
-): Promise<Response> {
+  dropped: number | undefined,
+): Response {
   const { status, headers } = exchange.framing.answer(head, exchange.callId);
   keepCors(c, headers);
-  // Run like any other, to the end, so that it is known how it ended and how long its body is.
-  const dropped = c.req.method === "HEAD" ? await collector.dropped() : undefined;
   try {
     if (dropped !== undefined) {
       headers["content-length"] = String(dropped);

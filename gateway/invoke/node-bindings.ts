@@ -33,7 +33,7 @@ export function followClient(c: Context<GatewayEnv>, gone: () => void): () => vo
   const { outgoing } = nodeBindings(c);
   if (outgoing !== undefined) {
     // Much cheaper than the request's signal, which is only made when somebody asks for it.
-    outgoing.once("close", gone);
+    outgoing.on("close", gone);
     return () => void outgoing.off("close", gone);
   }
   const { signal } = c.req.raw;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { describe, it } from "node:test";
 
 import { createLog, type LogOptions } from "../../core/log.ts";
@@ -58,6 +59,28 @@ describe("createLog", () => {
     log.info("x", { value: "a\nforged line" });
 
     assert.equal(lines[0]?.trimEnd().split("\n").length, 1);
+  });
+
+  it("writes lines together, and at once what somebody must hear", async (t) => {
+    const written: string[] = [];
+    const heard = Promise.withResolvers<void>();
+    t.mock.method(process.stderr, "write", (text: string) => {
+      written.push(text.replaceAll(/^\S+ /gm, ""));
+      if (text.includes("third")) heard.resolve();
+      return true;
+    });
+    const log = createLog();
+    // The log's own timer does not.
+    const alive = setTimeout(() => heard.reject(new Error("never written")), 10_000);
+
+    log.info("first");
+    const before = written.length;
+    log.warn("second");
+    log.info("third");
+    await heard.promise.finally(() => clearTimeout(alive));
+
+    assert.equal(before, 0);
+    assert.deepEqual(written, ["info  first\nwarn  second\n", "info  third\n"]);
   });
 
   it("carries fields on", () => {
