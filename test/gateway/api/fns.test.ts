@@ -89,6 +89,12 @@ for (const { name: database, skip, create } of await databaseKinds()) {
         "invalid_field",
         /memory is 1000000000000000, expected an integer 1 to 8192 \(MB\)/,
       ],
+      [
+        "a tmpfs larger than its memory",
+        { tmpfs_size: 129 },
+        "invalid_field",
+        /tmpfs_size is 129, expected at most the memory of 128 MiB/,
+      ],
       ["memory in words", { memory: "128" }, "invalid_field", /memory is "128"/],
       ["too many CPUs", { cpus: 2000 }, "invalid_field", /cpus is 2000, expected cores/],
       ["no concurrency", { concurrency: 0 }, "invalid_field", /concurrency is 0/],

@@ -10,6 +10,7 @@ import { buildExampleImages } from "../../../examples/functions/build.ts";
 import { networks } from "../../../kiln/networks/networks.ts";
 import { dockerOrSkip } from "../../../kiln/testing/docker.ts";
 import { type BenchFunction, driverBench } from "../../../kiln/testing/driver/driver-bench.ts";
+import { eventually } from "../../../kiln/testing/eventually.ts";
 import { machineBeyond, rulesNaming } from "../../../kiln/testing/machine-beyond.ts";
 import { probeReport } from "../../../kiln/testing/probe-report.ts";
 import { taskFor } from "../../../kiln/testing/task-for.ts";
@@ -104,6 +105,26 @@ describe("kiln networks", { skip, timeout: 120_000 }, () => {
   });
 });
 
+const PEER_PORT = 9_000;
+
+/** A container that takes connections, on these networks. Disposing it removes it. */
+async function listenerOn(first: string, ...others: readonly string[]) {
+  const container = await engine.createContainer({
+    Image: "kiln-example-probe:latest",
+    Entrypoint: ["node", "-e", `require("net").createServer((s) => s.end()).listen(${PEER_PORT})`],
+    HostConfig: { NetworkMode: first },
+  });
+  await container.start();
+  for (const name of others) await engine.getNetwork(name).connect({ Container: container.id });
+  const { Networks } = (await container.inspect()).NetworkSettings;
+  return {
+    addressOn: (name: string) => Networks[name]?.IPAddress ?? "",
+    async [Symbol.asyncDispose]() {
+      await container.remove({ force: true });
+    },
+  };
+}
+
 const root = skip === false ? await namespacesOrSkip() : skip;
 
 describe("an isolated network", { skip: root, timeout: 120_000 }, () => {
@@ -126,6 +147,21 @@ describe("an isolated network", { skip: root, timeout: 120_000 }, () => {
 
   const reach = async (address: string, port: number) =>
     probeReport(await probe.call({ connectTo: { host: address, port, timeoutMs: 700 } })).data["connect"];
+
+  it("lets no packet of a container through to another on it, as one made with --icc does", async () => {
+    const open = `${own}o-`;
+    await using scope = new AsyncDisposableStack();
+    scope.defer(async () => void (await kiln("remove", "--prefix", open)));
+    await kiln("create", "--count", "1", "--prefix", open, "--icc");
+    const [apart, together] = [`${own}1`, `${open}1`];
+    const peer = scope.use(await listenerOn(apart, together));
+    const end = { Container: probe.container.id, Force: true };
+    await engine.getNetwork(together).connect(end);
+    scope.defer(async () => void (await engine.getNetwork(together).disconnect(end)));
+
+    await eventually(async () => assert.equal(await reach(peer.addressOn(together), PEER_PORT), "connected"));
+    assert.equal(await reach(peer.addressOn(apart), PEER_PORT), "timeout");
+  });
 
   it("does not reach the host by any of its addresses, and reaches the rest as before", async () => {
     const listener = createServer((socket) => socket.end()).listen(0, "0.0.0.0");
