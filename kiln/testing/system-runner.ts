@@ -8,6 +8,9 @@ import { enginePing, watchEngine, type EngineHealthOptions } from "../../runner/
 import type { Docker } from "../../runner/driver/docker/engine.ts";
 import { createGuard, type Guard } from "../../runner/driver/docker/guard.ts";
 import type { ImageOptions } from "../../runner/driver/docker/images/images.ts";
+import type { SweepDependencies } from "../../runner/driver/docker/leftovers.ts";
+import { ensurePauseImage, PAUSE_COMMAND } from "../../runner/driver/docker/prefork/pause-image.ts";
+import { openPrefork, type Prefork } from "../../runner/driver/docker/prefork/prefork.ts";
 import { throughOutages } from "../../runner/driver/docker/through-outages.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 import type { FunctionLogs } from "../../runner/logs/function-logs.ts";
@@ -24,6 +27,8 @@ export interface SystemRunnerOptions {
   readonly runnerOverriders?: RunnerOptions<ContainerCreateOptions>["overriders"];
   readonly guard?: Guard;
   readonly pulls?: ImageOptions;
+  /** Namespaces that it holds ready. */
+  readonly preforkPool?: number;
   /** Lets it live through outages of Docker, which it pings so. */
   readonly pings?: Pick<EngineHealthOptions, "everyMs" | "timeoutMs">;
   readonly runnerLimits?: Partial<RunnerLimits>;
@@ -65,11 +70,16 @@ export async function systemRunner(runnerId: string, options: SystemRunnerOption
   const host = { ...engineClient(docker), installation, log };
   const { logs } = options;
   const output = logs === undefined ? {} : { output: logs };
-  const plain = dockerDriver({ ...host, guard, images: pulls, ...output });
+  const prefork = preforkFor(host, options.preforkPool);
+  const plain = dockerDriver({ ...host, guard, images: pulls, prefork, ...output });
   const driver =
     pings === undefined
       ? plain
-      : throughOutages(plain, { ...host, health: watchEngine(enginePing(docker), { ...host, ...pings }) });
+      : throughOutages(plain, {
+          ...host,
+          health: watchEngine(enginePing(docker), { ...host, ...pings }),
+          recovered: () => prefork?.retry(),
+        });
   return createRunner({
     identity: { runnerId, bootId, version: "0" },
     driver,
@@ -82,4 +92,12 @@ export async function systemRunner(runnerId: string, options: SystemRunnerOption
     limits,
     host: { clock: systemClock, log, metrics: createMetrics() },
   });
+}
+
+function preforkFor(host: SweepDependencies, size = 0): Prefork | undefined {
+  if (size === 0) return undefined;
+  const program = async () => ({ image: await ensurePauseImage(host), command: PAUSE_COMMAND });
+  const prefork = openPrefork({ size, useOnce: true, networks: [], program }, { ...host, metrics: createMetrics() });
+  prefork.open();
+  return prefork;
 }

@@ -72,7 +72,7 @@ export async function openDocker(
     clock: systemClock,
     log,
   });
-  const driver = made.use(throughOutages(plain, { ...host, health }));
+  const driver = made.use(throughOutages(plain, { ...host, health, recovered: () => prefork?.retry() }));
   const owned = made.move();
   return {
     ...driver,

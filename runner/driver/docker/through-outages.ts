@@ -9,6 +9,8 @@ import { unlessAborted } from "./unless-aborted.ts";
 export interface OutageDependencies extends SweepDependencies {
   /** Belongs to the driver that is made of it. */
   readonly health: EngineHealth;
+  /** Told when Docker is back, and all that ended meanwhile has been told of. */
+  readonly recovered?: () => void;
 }
 
 /** What Docker was asked for before it hung, it does once it goes on, whoever has left meanwhile. */
@@ -72,7 +74,10 @@ export function throughOutages<Options>(driver: Driver<Options>, dependencies: O
     const stop = AbortSignal.any([closing.signal, away]);
     await sureCensus(stop);
     // It may have gone again meanwhile.
-    if (!away.aborted) changed(undefined);
+    if (!away.aborted) {
+      changed(undefined);
+      dependencies.recovered?.();
+    }
     await sweep();
     await pause(clock, SECOND_SWEEP_MS, stop);
     if (!stop.aborted) await sweep();

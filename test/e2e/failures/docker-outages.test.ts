@@ -98,6 +98,30 @@ describe("a runner whose Docker has trouble", { skip, timeout: 180_000 }, () => 
     await daemon.keepContainers(false);
   });
 
+  it("gives out no holder that died with it, has as many as before soon after, and leaves none when it drains", async () => {
+    const system = await systemOn({ preforkPool: 2 });
+    const holders = async () => {
+      const filters = { label: ["kiln.prefork=holder"], status: ["running"] };
+      return (await daemon.engine.listContainers({ filters })).map(({ Id }) => Id);
+    };
+    await eventually(async () => assert.equal((await holders()).length, 2));
+    const before = await holders();
+
+    await daemon.stop("SIGTERM");
+    await isAway(system);
+    await daemon.start();
+    await isBack(system);
+    await probeInstance(system, "cold");
+
+    await eventually(async () => assert.equal((await holders()).length, 2));
+    assert.ok(
+      (await holders()).every((id) => !before.includes(id)),
+      "they are new ones",
+    );
+    await system[Symbol.asyncDispose]();
+    assert.equal(await containers(), 0);
+  });
+
   it("leaves the calls to other runners meanwhile", async () => {
     await using system = await systemOn({
       runners: 2,

@@ -25,6 +25,8 @@ export function holderOptions(
     Cmd: [...command],
     User: "65534:65534",
     Healthcheck: { Test: ["NONE"] },
+    // A first process does not end by SIGTERM of itself: a daemon that stops would wait ten seconds for it.
+    StopSignal: "SIGKILL",
     Labels: { ...ownerLabels(installation), [LABELS.prefork]: "holder" },
     HostConfig: {
       NetworkMode: network,

@@ -120,6 +120,13 @@ export class PreforkPool {
     this.#turn();
   }
 
+  /** What failed may work now: it is tried at once. */
+  retry(): void {
+    this.#failures = 0;
+    this.#retryAt = 0;
+    this.#turn();
+  }
+
   /** Its process has ended, by our kill or by itself. */
   ended(index: number): void {
     switch (this.#holder(index).state) {

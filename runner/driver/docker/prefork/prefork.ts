@@ -34,6 +34,8 @@ export interface PreforkDependencies extends EngineClient {
 export interface Prefork extends AsyncDisposable {
   /** Begins to make holders. */
   open(): void;
+  /** Docker is back: what could not be had is tried at once. */
+  retry(): void;
   /** Never waits: undefined where none is free. */
   take(): NamespaceLease | undefined;
   /** How a container got its network. */
@@ -106,6 +108,7 @@ export function openPrefork(options: PreforkOptions, dependencies: PreforkDepend
 
   return {
     open: () => pool.open(),
+    retry: () => pool.retry(),
     take() {
       const lease = pool.take();
       if (lease === undefined) return undefined;

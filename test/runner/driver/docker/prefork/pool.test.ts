@@ -194,6 +194,21 @@ describe("PreforkPool", () => {
     assert.equal(pool.counts.free, 1);
   });
 
+  it("tries at once what failed, where it is told that it may work now", async () => {
+    let works = false;
+    const { pool, clock } = poolFor(
+      { size: 1 },
+      { initialise: (holder) => (works ? pool.initialised(holder) : pool.failed(holder)) },
+    );
+    pool.open();
+    await clock.run(60_000);
+    works = true;
+
+    pool.retry();
+
+    assert.equal(pool.counts.free, 1);
+  });
+
   it("spreads holders over the networks by their free places", () => {
     const places: Record<string, number> = { a: 2, b: 5, c: 4 };
     const { pool, told } = poolFor(
