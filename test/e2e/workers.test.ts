@@ -38,7 +38,7 @@ function pidsOf(main: MainProcess, worker: number): readonly number[] {
 
 const WORKERS = [1, 2];
 
-describe("two workers of a gateway and two of a runner", { timeout: 120_000 }, () => {
+describe("two workers of a gateway and two of a runner", { timeout: 300_000 }, () => {
   it("serve as one, live through the loss of one, and end in order", async (t) => {
     const authority = await createAuthority();
     const settings = { FN_WORKERS: "2", FN_ADMIN_PORT: "0" };
