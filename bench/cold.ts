@@ -20,7 +20,7 @@ import { shownSpread, type Table } from "./table.ts";
 const PING_MS = 2_000;
 const LINE_MS = 5_000;
 const HOLDERS_MS = 60_000;
-/** Of a function that no round has; who measures few rounds only wants no more than a moment's. */
+/** Of a function that no round has; who measures few rounds wants no more than a moment's, and for a single one none. */
 const COMPILED_AFTER_CALLS = 3_000;
 const CALLS_A_ROUND = 330;
 const AT_ONCE = 4;
@@ -152,7 +152,7 @@ async function coldKiln(
     }),
   );
   await holdersReady(docker, runnerId, holders);
-  await compile(kiln, `cold-${rounds + 1}`, Math.min(COMPILED_AFTER_CALLS, CALLS_A_ROUND * rounds));
+  await compile(kiln, `cold-${rounds + 1}`, Math.min(COMPILED_AFTER_CALLS, CALLS_A_ROUND * (rounds - 1)));
   const starts = made.use(await watchStarts(docker, runnerId));
   const owned = made.move();
   return {

@@ -15,6 +15,8 @@ export const PARTS = [
   "workers",
 ] as const;
 export type Part = (typeof PARTS)[number];
+/** Without those that answer questions of their own. */
+const USUAL = PARTS.filter((part) => part !== "gigabyte" && part !== "workers");
 
 export interface BenchOptions {
   readonly parts: readonly Part[];
@@ -38,20 +40,20 @@ export interface BenchOptions {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-  --only PART      may come more than once; all but gigabyte and workers, unless told:
-                     warm        hot calls of 200 B beside their bounds, and memory
-                     concurrent  one container that takes 64 calls at a time
-                     freezing    the same load with idle containers frozen and not (Docker)
-                     waiting     calls that wait at the gateway, beside a bare Hono that holds them
-                     scale       calls where there are many functions, or many runners
-                     bodies      bodies of 200 B to 1 MiB beside a bare pipe
-                     cold        cold starts by phase beside Docker alone (Docker)
-                     freeze      one container's freeze and thaw (Docker)
-                     gigabyte    one very large body
-                     workers     what a second process of the gateway buys, of the runner, and of both
-  --rounds N       measurements of each kind, in turns with those of their bounds (5)
+  --only PART      may come more than once; all but gigabyte and workers, unless told. On two cores they take about:
+                     warm        120 s  hot calls of 200 B beside their bounds, and memory
+                     concurrent   30 s  one container that takes 64 calls at a time
+                     freezing     70 s  the same load with idle containers frozen and not (Docker)
+                     waiting      50 s  calls that wait at the gateway, beside a bare Hono that holds them
+                     scale        60 s  calls where there are many functions, or many runners
+                     bodies      200 s  bodies of 200 B to 1 MiB beside a bare pipe
+                     cold         60 s  cold starts by phase beside Docker alone (Docker)
+                     freeze       20 s  one container's freeze and thaw (Docker)
+                     gigabyte     30 s  one very large body
+                     workers      40 s  what a second process of the gateway buys, of the runner, and of both
+  --rounds N       measurements of each kind, in turns with those of their bounds (3)
   --clients N,N    clients at a time, up to 256 (1,16,64,256)
-  --seconds N      length of one measurement (2)
+  --seconds N      length of one measurement (1)
   --bytes N        body of the part gigabyte (1000000000)
   --waiting N      calls of the part waiting (10000)
   --functions N    many functions, of the part scale (10000)
@@ -67,9 +69,9 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     args: [...args],
     options: {
       only: { type: "string", multiple: true },
-      rounds: { type: "string", default: "5" },
+      rounds: { type: "string", default: "3" },
       clients: { type: "string", default: "1,16,64,256" },
-      seconds: { type: "string", default: "2" },
+      seconds: { type: "string", default: "1" },
       bytes: { type: "string", default: "1000000000" },
       waiting: { type: "string", default: "10000" },
       functions: { type: "string", default: "10000" },
@@ -82,7 +84,7 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
   });
   if (values.help) return "help";
   return {
-    parts: (values.only ?? ["warm", "bodies", "cold", "freeze"]).map((text) => oneOf(PARTS, "measure", text)),
+    parts: (values.only ?? USUAL).map((text) => oneOf(PARTS, "measure", text)),
     rounds: integer("rounds", values.rounds, 1, 1_000),
     clients: values.clients.split(",").map((text) => integer("clients", text, 1, 256)),
     seconds: between("seconds", Number(values.seconds), 0.05, 60),
