@@ -47,7 +47,10 @@ export const RUNNER_SETTINGS = {
     "default",
     "Names what belongs together: leftovers of the same installation and runner are removed",
   ),
-  FN_DOCKER_NETWORKS: words([], "Docker networks for containers; by default the engine's bridge"),
+  FN_DOCKER_NETWORKS: words(
+    [],
+    "Docker networks for containers, in turn, and the next where one is full or gone; by default the engine's bridge",
+  ),
   FN_EXPERIMENTAL_PREFORK_POOL_SIZE: integer(
     0,
     "Network namespaces held ready, for containers to start in less time; 0 holds none",
