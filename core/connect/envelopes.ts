@@ -1,4 +1,6 @@
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
+
+import { Pieces } from "./pieces.ts";
 
 /** Flags and a length stand before each message of a Connect stream. */
 export const ENVELOPE_HEAD_BYTES = 5;
@@ -10,47 +12,39 @@ export class EnvelopeError extends Error {
   override readonly name = "EnvelopeError";
 }
 
-/** Cuts a stream of bytes into its messages, which are views of what came where they came in one piece. */
+/** Cuts a stream of bytes into its messages, which are views of the pieces that it came in. */
 export class EnvelopeReader {
   readonly #maxBytes: number;
-  readonly #take: (flags: number, message: Buffer) => void;
-  #parts: Buffer[] = [];
-  #bytes = 0;
+  readonly #take: (flags: number, message: Buffer[]) => void;
+  readonly #came = new Pieces();
   /** Bytes without which nothing can be cut off. */
   #wanted = ENVELOPE_HEAD_BYTES;
 
   /** @param maxBytes - of one message */
-  constructor(maxBytes: number, take: (flags: number, message: Buffer) => void) {
+  constructor(maxBytes: number, take: (flags: number, message: Buffer[]) => void) {
     this.#maxBytes = maxBytes;
     this.#take = take;
   }
 
   /** @throws EnvelopeError for a message that is too long, and what `take` throws */
   push(chunk: Buffer): void {
-    this.#parts.push(chunk);
-    this.#bytes += chunk.length;
-    if (this.#bytes < this.#wanted) return;
-    const all = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts);
-    let at = 0;
-    this.#wanted = ENVELOPE_HEAD_BYTES;
-    while (all.length - at >= ENVELOPE_HEAD_BYTES) {
-      const length = all.readUInt32BE(at + 1);
+    this.#came.push(chunk);
+    while (this.#came.length >= this.#wanted) {
+      const head = this.#came.peek(ENVELOPE_HEAD_BYTES);
+      const length = head.readUInt32BE(1);
       if (length > this.#maxBytes)
         throw new EnvelopeError(`A message has ${length} bytes, the most is ${this.#maxBytes}`);
       this.#wanted = ENVELOPE_HEAD_BYTES + length;
-      if (all.length - at < this.#wanted) break;
-      const start = at + ENVELOPE_HEAD_BYTES;
-      at += this.#wanted;
+      if (this.#came.length < this.#wanted) return;
       this.#wanted = ENVELOPE_HEAD_BYTES;
-      this.#take(all[start - ENVELOPE_HEAD_BYTES] ?? 0, all.subarray(start, at));
+      this.#came.take(ENVELOPE_HEAD_BYTES);
+      this.#take(head[0] ?? 0, this.#came.take(length));
     }
-    this.#parts = at < all.length ? [all.subarray(at)] : [];
-    this.#bytes = all.length - at;
   }
 
   /** The stream may end here. */
   get between(): boolean {
-    return this.#bytes === 0;
+    return this.#came.length === 0;
   }
 }
 

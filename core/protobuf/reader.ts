@@ -34,6 +34,16 @@ export class ProtobufReader {
     return field;
   }
 
+  /** How far it has read. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** How long the value of this field is, which may go on beyond what is here; -1 where it has no length. */
+  length(): number {
+    return this.#wireType === LENGTH_DELIMITED ? this.#varint() : -1;
+  }
+
   /** Of a `uint64` what a number holds exactly. */
   uint(): number {
     return this.#is(VARINT) ? this.#varint() : 0;
@@ -98,7 +108,7 @@ export class ProtobufReader {
   }
 
   /** Passes over the value of a field that nobody knows. @throws MalformedMessage */
-  skip(): void {
+  skip(): undefined {
     if (this.#wireType === VARINT) this.#varint();
     else if (this.#wireType === LENGTH_DELIMITED) this.#at = this.#lengthEnd();
     else if (this.#wireType === FIXED64) this.#at = this.#within(this.#at + 8);

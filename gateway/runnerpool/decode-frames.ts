@@ -1,5 +1,6 @@
 import { CallError } from "../../core/call-error.ts";
 import type { HeaderList } from "../../core/call.ts";
+import type { FrameFormat } from "../../core/connect/decode-frames.ts";
 import { isErrorCode, type ErrorCode } from "../../core/error-codes.ts";
 import type { ProtobufReader } from "../../core/protobuf/reader.ts";
 import {
@@ -14,39 +15,18 @@ import {
   type RunnerHello,
   type Timings,
 } from "../../core/session/frames.ts";
-import { ProtocolError } from "../../core/session/protocol-error.ts";
 
 /**
- * Reads the frames of an `EngageResponse`: what `fromResponse` makes of the generated code's message, a small answer
+ * How to read the frames of an `EngageResponse`: what `fromResponse` makes of the generated code's message, a small answer
  * in 2.4 µs instead of 6.4. Field numbers are those of `proto/kiln/runner/v1/runner.proto`.
  * @throws ProtocolError for a frame this gateway does not know, MalformedMessage
  */
-export function decodeFrames(reader: ProtobufReader): RunnerFrame[] {
-  const frames: RunnerFrame[] = [];
-  for (let field = reader.field(); field !== 0; field = reader.field()) {
-    if (field !== 1) {
-      reader.skip();
-      continue;
-    }
-    const one = reader.nested(frame);
-    if (one !== undefined) frames.push(one);
-  }
-  return frames;
-}
-
-function frame(reader: ProtobufReader): RunnerFrame {
-  let call = 0;
-  let read: RunnerFrame | undefined;
-  for (let field = reader.field(); field !== 0; field = reader.field()) {
-    if (field === 1) call = reader.uint32();
-    else if (field >= 2 && field <= 11) read = reader.nested((nested) => frameOf(field, call, nested)) ?? read;
-    else reader.skip();
-  }
-  if (read === undefined)
-    throw new ProtocolError("Runner sent a frame this gateway does not know: it speaks a newer protocol");
-  // The number is written first; who writes it last is understood too.
-  return "call" in read && read.call !== call ? { ...read, call } : read;
-}
+export const RUNNER_FRAMES: FrameFormat<RunnerFrame> = {
+  lastField: 11,
+  dataField: 7,
+  read: frameOf,
+  unknown: "Runner sent a frame this gateway does not know: it speaks a newer protocol",
+};
 
 function frameOf(field: number, call: CallNumber, reader: ProtobufReader): RunnerFrame {
   switch (field) {

@@ -5,11 +5,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { endStreamFromJson } from "@connectrpc/connect/protocol-connect";
 
 import type { Clock } from "../../core/clock.ts";
+import { decodeFrames } from "../../core/connect/decode-frames.ts";
 import { END_STREAM, EnvelopeError, EnvelopeReader } from "../../core/connect/envelopes.ts";
 import { FramePump } from "../../core/connect/frame-pump.ts";
-import { ProtobufReader } from "../../core/protobuf/reader.ts";
 import { LARGEST_MESSAGE_BYTES, type GatewayFrame, type RunnerFrame } from "../../core/session/frames.ts";
-import { decodeFrames } from "./decode-frames.ts";
+import { RUNNER_FRAMES } from "./decode-frames.ts";
 import { encodeFrames } from "./encode-frames.ts";
 import { streamFailure, watchSession } from "./http2-failure.ts";
 
@@ -55,9 +55,9 @@ export function engageStream({ connection, clock, take, receive, ended }: Engage
   };
   const envelopes = new EnvelopeReader(LARGEST_MESSAGE_BYTES, (flags, message) => {
     if (over) return;
-    if (flags === END_STREAM) return end(endReason(message));
+    if (flags === END_STREAM) return end(endReason(Buffer.concat(message)));
     if (flags !== 0) throw new EnvelopeError(`A message has flags ${flags}, which were not agreed on`);
-    receive(decodeFrames(new ProtobufReader(message)));
+    receive(decodeFrames(message, RUNNER_FRAMES));
   });
   stream.on("response", (headers) => {
     const refusal = refusalOf(headers);

@@ -104,7 +104,7 @@ function requestOf(
   async function* read(): AsyncGenerator<Uint8Array> {
     try {
       if ("whole" in body) yield body.whole;
-      else yield* body.stream;
+      else for await (const pieces of body.stream) yield* pieces;
     } catch (error) {
       // A body that breaks takes its connection with it, whatever the function makes of it.
       exchange.abort(error instanceof Error ? error : new Error(String(error)));

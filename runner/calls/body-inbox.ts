@@ -27,15 +27,17 @@ export class BodyInbox {
     this.#wake();
   }
 
-  async *read(): AsyncGenerator<Uint8Array> {
-    if (this.#first.length > 0) yield this.#first;
+  /** Each time all that has come by then, in the pieces it came in. */
+  async *read(): AsyncGenerator<readonly Uint8Array[]> {
+    if (this.#first.length > 0) yield [this.#first];
     this.#first = new Uint8Array();
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      const chunk = this.#chunks.shift();
-      if (chunk !== undefined) {
-        yield chunk;
-        this.#consumed(chunk.length);
+      const chunks = this.#chunks;
+      if (chunks.length > 0) {
+        this.#chunks = [];
+        yield chunks;
+        this.#consumed(chunks.reduce((bytes, { length }) => bytes + length, 0));
       } else if (this.#ended) {
         return;
       } else {

@@ -5,7 +5,8 @@ import { lookAt } from "./socket-ready.ts";
 
 export interface FunctionRequest {
   readonly headers: HeaderList;
-  readonly body: { readonly whole: Uint8Array } | { readonly stream: AsyncIterable<Uint8Array> };
+  /** Whole, or as it comes: what is there at a time, in pieces that are sent together. */
+  readonly body: { readonly whole: Uint8Array } | { readonly stream: AsyncIterable<readonly Uint8Array[]> };
 }
 
 /** What a function answers, as it comes. `end` or `failed` is the last. */

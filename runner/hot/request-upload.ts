@@ -7,13 +7,13 @@ const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 /** Writes a request body in chunks, one after the other, as fast as the function takes them. */
 export class RequestUpload {
   readonly #socket: Socket;
-  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #source: AsyncIterator<readonly Uint8Array[]>;
   #stopped = false;
   #sent = false;
   #wake: (() => void) | undefined;
 
   /** @param failed - told what the body threw */
-  constructor(socket: Socket, body: AsyncIterable<Uint8Array>, failed: (error: unknown) => void) {
+  constructor(socket: Socket, body: AsyncIterable<readonly Uint8Array[]>, failed: (error: unknown) => void) {
     this.#socket = socket;
     this.#source = body[Symbol.asyncIterator]();
     this.#run().catch((error: unknown) => {
@@ -52,11 +52,12 @@ export class RequestUpload {
   }
 
   /** False: wait for the socket to have room. */
-  #writeChunk(bytes: Uint8Array): boolean {
-    if (bytes.length === 0) return true;
+  #writeChunk(pieces: readonly Uint8Array[]): boolean {
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    if (bytes === 0) return true;
     this.#socket.cork();
-    this.#socket.write(`${bytes.length.toString(16)}\r\n`, "latin1");
-    this.#socket.write(bytes);
+    this.#socket.write(`${bytes.toString(16)}\r\n`, "latin1");
+    for (const piece of pieces) this.#socket.write(piece);
     const room = this.#socket.write(CRLF);
     this.#socket.uncork();
     return room;

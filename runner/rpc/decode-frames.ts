@@ -1,4 +1,5 @@
 import type { Call, CallId, HeaderList } from "../../core/call.ts";
+import type { FrameFormat } from "../../core/connect/decode-frames.ts";
 import { isErrorCode } from "../../core/error-codes.ts";
 import { DEFAULTS } from "../../core/function-spec.ts";
 import type { ProtobufReader } from "../../core/protobuf/reader.ts";
@@ -7,36 +8,16 @@ import { ProtocolError } from "../../core/session/protocol-error.ts";
 import { annotation } from "./annotation.ts";
 
 /**
- * Reads the frames of an `EngageRequest`: what `fromRequest` makes of the generated code's message, an offer in
+ * How to read the frames of an `EngageRequest`: what `fromRequest` makes of the generated code's message, an offer in
  * 4.6 µs instead of 11.9. Field numbers are those of `proto/kiln/runner/v1/runner.proto`.
  * @throws ProtocolError for a frame this runner does not know, MalformedMessage
  */
-export function decodeFrames(reader: ProtobufReader): GatewayFrame[] {
-  const frames: GatewayFrame[] = [];
-  for (let field = reader.field(); field !== 0; field = reader.field()) {
-    if (field !== 1) {
-      reader.skip();
-      continue;
-    }
-    const one = reader.nested(frame);
-    if (one !== undefined) frames.push(one);
-  }
-  return frames;
-}
-
-function frame(reader: ProtobufReader): GatewayFrame {
-  let call = 0;
-  let read: GatewayFrame | undefined;
-  for (let field = reader.field(); field !== 0; field = reader.field()) {
-    if (field === 1) call = reader.uint32();
-    else if (field >= 2 && field <= 7) read = reader.nested((nested) => frameOf(field, call, nested)) ?? read;
-    else reader.skip();
-  }
-  if (read === undefined)
-    throw new ProtocolError("Gateway sent a frame this runner does not know: it speaks a newer protocol");
-  // The number is written first; who writes it last is understood too.
-  return "call" in read && read.call !== call ? { ...read, call } : read;
-}
+export const GATEWAY_FRAMES: FrameFormat<GatewayFrame> = {
+  lastField: 7,
+  dataField: 5,
+  read: frameOf,
+  unknown: "Gateway sent a frame this runner does not know: it speaks a newer protocol",
+};
 
 function frameOf(field: number, call: CallNumber, reader: ProtobufReader): GatewayFrame {
   switch (field) {

@@ -4,6 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { endStreamToJson } from "@connectrpc/connect/protocol-connect";
 
 import type { Clock } from "../../core/clock.ts";
+import { decodeFrames } from "../../core/connect/decode-frames.ts";
 import {
   END_STREAM,
   ENVELOPE_HEAD_BYTES,
@@ -13,11 +14,11 @@ import {
 } from "../../core/connect/envelopes.ts";
 import { FramePump } from "../../core/connect/frame-pump.ts";
 import type { Log } from "../../core/log.ts";
-import { MalformedMessage, ProtobufReader } from "../../core/protobuf/reader.ts";
+import { MalformedMessage } from "../../core/protobuf/reader.ts";
 import { LARGEST_MESSAGE_BYTES, type RunnerFrame } from "../../core/session/frames.ts";
 import { ProtocolError } from "../../core/session/protocol-error.ts";
 import type { Runner } from "../runner.ts";
-import { decodeFrames } from "./decode-frames.ts";
+import { GATEWAY_FRAMES } from "./decode-frames.ts";
 import { encodeFrames } from "./encode-frames.ts";
 import { engageGateway } from "./engage-gateway.ts";
 import type { Farewells } from "./farewells.ts";
@@ -73,7 +74,7 @@ export function serveEngage(stream: ServerHttp2Stream, site: EngageSite): void {
   const envelopes = new EnvelopeReader(LARGEST_MESSAGE_BYTES, (flags, message) => {
     if (over) return;
     if (flags !== 0) throw new EnvelopeError(`a message has flags ${flags}, which were not agreed on`);
-    session.receive(decodeFrames(new ProtobufReader(message)));
+    session.receive(decodeFrames(message, GATEWAY_FRAMES));
   });
   stream.respond({ ":status": 200, "content-type": CONTENT_TYPE });
   stream.on("data", (chunk: Buffer) => {

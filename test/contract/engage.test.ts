@@ -270,7 +270,10 @@ describe("EnvelopeReader", () => {
     ]);
     for (let size = 1; size <= stream.length; size++) {
       const taken: string[] = [];
-      const reader = new EnvelopeReader(1_000, (flags, message) => void taken.push(`${flags} ${message.toString()}`));
+      const reader = new EnvelopeReader(
+        1_000,
+        (flags, message) => void taken.push(`${flags} ${Buffer.concat(message).toString()}`),
+      );
 
       for (let at = 0; at < stream.length; at += size) reader.push(stream.subarray(at, at + size));
 

@@ -4,16 +4,17 @@ import { describe, it } from "node:test";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
-import { MalformedMessage, ProtobufReader } from "../../core/protobuf/reader.ts";
+import { decodeFrames } from "../../core/connect/decode-frames.ts";
+import { MalformedMessage } from "../../core/protobuf/reader.ts";
 import { ProtobufWriter } from "../../core/protobuf/writer.ts";
 import { NO_TIMINGS, type GatewayFrame, type RunnerFrame } from "../../core/session/frames.ts";
 import { ProtocolError } from "../../core/session/protocol-error.ts";
-import { decodeFrames as decodeRunnerFrames } from "../../gateway/runnerpool/decode-frames.ts";
+import { RUNNER_FRAMES as OF_A_RUNNER } from "../../gateway/runnerpool/decode-frames.ts";
 import { encodeFrames as encodeGatewayFrames } from "../../gateway/runnerpool/encode-frames.ts";
 import { fromResponse, toRequest } from "../../gateway/runnerpool/wire.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
-import { decodeFrames as decodeGatewayFrames } from "../../runner/rpc/decode-frames.ts";
+import { GATEWAY_FRAMES as OF_A_GATEWAY } from "../../runner/rpc/decode-frames.ts";
 import { encodeFrames as encodeRunnerFrames } from "../../runner/rpc/encode-frames.ts";
 import { fromRequest, toResponse } from "../../runner/rpc/wire.ts";
 
@@ -182,7 +183,7 @@ describe("frames on the wire, by hand and by the generated code", () => {
   it("are read alike from a gateway", () => {
     for (const frame of GATEWAY_FRAMES) {
       const message = toBinary(pb.EngageRequestSchema, toRequest([frame]));
-      const read = decodeGatewayFrames(new ProtobufReader(message));
+      const read = decodeFrames([Buffer.from(message)], OF_A_GATEWAY);
       assert.deepEqual(plain(read), plain(fromRequest(fromBinary(pb.EngageRequestSchema, message))));
     }
   });
@@ -190,8 +191,28 @@ describe("frames on the wire, by hand and by the generated code", () => {
   it("are read alike from a runner", () => {
     for (const frame of RUNNER_FRAMES) {
       const message = toBinary(pb.EngageResponseSchema, toResponse([frame]));
-      const read = decodeRunnerFrames(new ProtobufReader(message));
+      const read = decodeFrames([Buffer.from(message)], OF_A_RUNNER);
       assert.deepEqual(plain(read), plain(fromResponse(fromBinary(pb.EngageResponseSchema, message))));
+    }
+  });
+
+  it("are read alike in whatever pieces they come, large pieces of bodies without being joined", () => {
+    const asked = Buffer.from(toBinary(pb.EngageRequestSchema, toRequest(GATEWAY_FRAMES)));
+    const answered = Buffer.from(toBinary(pb.EngageResponseSchema, toResponse(RUNNER_FRAMES)));
+    for (const size of [97, 4_096, 16_384, 65_000]) {
+      assert.deepEqual(
+        plain(merged(decodeFrames(cut(asked, size), OF_A_GATEWAY))),
+        plain(merged(decodeFrames([asked], OF_A_GATEWAY))),
+      );
+      assert.deepEqual(
+        plain(merged(decodeFrames(cut(answered, size), OF_A_RUNNER))),
+        plain(merged(decodeFrames([answered], OF_A_RUNNER))),
+      );
+    }
+    const large = written(encodeRunnerFrames, [{ type: "data", call: 1, bytes: bytes(65_536), end: false }]);
+    const pieces = cut(large, 16_384);
+    for (const frame of decodeFrames(pieces, OF_A_RUNNER)) {
+      assert.ok(frame.type === "data" && pieces.some(({ buffer }) => buffer === frame.bytes.buffer));
     }
   });
 
@@ -209,7 +230,7 @@ describe("frames on the wire, by hand and by the generated code", () => {
       .bytes(frame.finish())
       .finish();
 
-    const read = decodeRunnerFrames(new ProtobufReader(message));
+    const read = decodeFrames([Buffer.from(message)], OF_A_RUNNER);
 
     assert.deepEqual(read, [{ type: "head", call: 7, head: { status: 200, headers: [] } }]);
     assert.deepEqual(read, fromResponse(fromBinary(pb.EngageResponseSchema, message)));
@@ -224,8 +245,8 @@ describe("frames on the wire, by hand and by the generated code", () => {
       .finish();
     const message = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(unknown).finish();
 
-    assert.throws(() => decodeRunnerFrames(new ProtobufReader(message)), ProtocolError);
-    assert.throws(() => decodeGatewayFrames(new ProtobufReader(message)), ProtocolError);
+    assert.throws(() => decodeFrames([Buffer.from(message)], OF_A_RUNNER), ProtocolError);
+    assert.throws(() => decodeFrames([Buffer.from(message)], OF_A_GATEWAY), ProtocolError);
   });
 
   it("are refused where they are cut short or are no protobuf, at whatever byte", () => {
@@ -233,11 +254,15 @@ describe("frames on the wire, by hand and by the generated code", () => {
     let refused = 0;
     for (let length = 1; length < message.length; length++) {
       try {
-        decodeGatewayFrames(new ProtobufReader(message.subarray(0, length)));
+        decodeFrames([message.subarray(0, length)], OF_A_GATEWAY);
       } catch (error) {
         assert.ok(error instanceof MalformedMessage || error instanceof ProtocolError, String(error));
         refused += 1;
       }
+    }
+    const large = written(encodeGatewayFrames, [{ type: "data", call: 1, bytes: bytes(65_536), end: false }]);
+    for (const short of [1, 20_000, 65_530]) {
+      assert.throws(() => decodeFrames(cut(large.subarray(0, -short), 16_384), OF_A_GATEWAY), MalformedMessage);
     }
     // A message may end between two frames, and nowhere else.
     assert.equal(refused, message.length - 1 - 3);
@@ -245,10 +270,29 @@ describe("frames on the wire, by hand and by the generated code", () => {
       .tag(1, WireType.LengthDelimited)
       .bytes(Uint8Array.of(0x12, 3, 0x0a, 1, 0xff))
       .finish();
-    assert.throws(() => decodeGatewayFrames(new ProtobufReader(notUtf8)), MalformedMessage);
+    assert.throws(() => decodeFrames([Buffer.from(notUtf8)], OF_A_GATEWAY), MalformedMessage);
     assert.throws(() => fromBinary(pb.EngageRequestSchema, notUtf8));
   });
 });
+
+/** Each piece in memory of its own. */
+function cut(message: Buffer, size: number): Buffer[] {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < message.length; at += size) pieces.push(Buffer.from(message.subarray(at, at + size)));
+  return pieces;
+}
+
+/** Pieces of one body that follow each other, as one. */
+function merged(frames: readonly (GatewayFrame | RunnerFrame)[]): (GatewayFrame | RunnerFrame)[] {
+  const whole: (GatewayFrame | RunnerFrame)[] = [];
+  for (const frame of frames) {
+    const before = whole.at(-1);
+    if (frame.type === "data" && before?.type === "data" && before.call === frame.call && !before.end)
+      whole[whole.length - 1] = { ...frame, bytes: Buffer.concat([before.bytes, frame.bytes]) };
+    else whole.push(frame);
+  }
+  return whole;
+}
 
 /** Without the difference between a Buffer and a Uint8Array. */
 function plain(value: unknown): unknown {

@@ -102,10 +102,11 @@ const echo: RequestListener = (request, response) => {
   request.pipe(response);
 };
 
-async function* pieces(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
-  for (const text of texts) {
+/** What is there at a time, in pieces. */
+async function* comes(...times: readonly (readonly string[])[]): AsyncGenerator<readonly Uint8Array[]> {
+  for (const pieces of times) {
     await sleep(1);
-    yield Buffer.from(text);
+    yield pieces.map((text) => Buffer.from(text));
   }
 }
 
@@ -129,13 +130,16 @@ describe("functionClient", { timeout: 30_000 }, () => {
       const other = new Client("http://localhost", { socketPath: site.socketPath });
 
       const ours = await ask(site.client, { headers, body: { whole } });
-      const streamed = await ask(site.client, { headers, body: { stream: pieces("x".repeat(size), "", "y") } });
+      const streamed = await ask(site.client, {
+        headers,
+        body: { stream: comes(["x".repeat(size)], [], [""], ["y", "", "z"]) },
+      });
       const theirs = await other.request({ path: "/call", method: "POST", headers: headers.flat(), body: whole });
 
       assert.equal(ours.failure, undefined);
       assert.equal(ours.status, theirs.statusCode);
       assert.ok(ours.body.equals(Buffer.from(await theirs.body.arrayBuffer())));
-      assert.equal(streamed.body.toString(), `${"x".repeat(size)}y`);
+      assert.equal(streamed.body.toString(), `${"x".repeat(size)}yz`);
       assert.deepEqual(
         ours.headers.filter(([name]) => name === "Set-Cookie"),
         [
@@ -287,7 +291,7 @@ describe("functionClient", { timeout: 30_000 }, () => {
       try {
         for (;;) {
           await sleep(1);
-          yield Buffer.alloc(1_000);
+          yield [Buffer.alloc(1_000)];
         }
       } finally {
         returned = true;
