@@ -1,4 +1,5 @@
 import { choice, integer, optionalPort, secretText, text, words } from "../core/config.ts";
+import { DEFAULT_WINDOWS } from "../core/session/receive-windows.ts";
 import { WORKER_SETTINGS } from "../core/workers/settings.ts";
 import { DEFAULT_CONNECTION_LIMITS } from "./protocols.ts";
 import { DEFAULT_PLACER, DEFAULT_QUEUE, PLACERS } from "./runnerpool/placers/create-placer.ts";
@@ -117,6 +118,16 @@ export const GATEWAY_SETTINGS = {
     DEFAULT_CONNECTION_LIMITS.maxStreams,
     "Most requests at the same time on one HTTP/2 connection",
     { min: 1 },
+  ),
+  FN_CALL_WINDOW_BYTES: integer(
+    DEFAULT_WINDOWS.callBytes,
+    "Most of one call's response that is on its way from the runner or waits here for the client, bytes",
+    { min: 65_536, max: 268_435_456 },
+  ),
+  FN_SESSION_WINDOW_BYTES: integer(
+    DEFAULT_WINDOWS.sessionBytes,
+    "The same for all calls on one runner together; when it is used up, further calls have 16 KiB each",
+    { min: 1_048_576 },
   ),
   FN_DIAL_TIMEOUT_MSECS: integer(1_000, "Longest wait for a runner's first answer", { min: 1 }),
   FN_PING_MSECS: integer(10_000, "Time between two pings of a runner", { min: 1 }),

@@ -9,6 +9,7 @@ import { createMetrics } from "../core/metrics.ts";
 import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import type { Running, ServiceInput } from "../core/service.ts";
+import { windowsOf } from "../core/session/receive-windows.ts";
 import { VERSION } from "../core/version.ts";
 import { metricsText, type Vitals } from "../core/workers/vitals.ts";
 import { openFunctions } from "./functions/open-functions.ts";
@@ -50,6 +51,7 @@ export async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, 
     dialTimeoutMs: settings.FN_DIAL_TIMEOUT_MSECS,
     ping: { everyMs: settings.FN_PING_MSECS, timeoutMs: settings.FN_PING_TIMEOUT_MSECS },
     drainMs: settings.FN_DRAIN_MSECS,
+    windows: windowsOf(settings),
     clock: systemClock,
     log,
   });

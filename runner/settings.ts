@@ -1,4 +1,5 @@
 import { autoFlag, choice, choices, flag, integer, optionalPort, secretText, text, words } from "../core/config.ts";
+import { DEFAULT_WINDOWS } from "../core/session/receive-windows.ts";
 import { WORKER_SETTINGS } from "../core/workers/settings.ts";
 
 /** Every setting of a runner. `--help` and the README's table are printed from it. */
@@ -120,6 +121,16 @@ export const RUNNER_SETTINGS = {
     "Longest wait for a busy container that should be back before another could start; 0 starts one at once",
   ),
   FN_MAX_WAITING_CALLS: integer(1_000, "Calls of one function that may wait for a container", { min: 1 }),
+  FN_CALL_WINDOW_BYTES: integer(
+    DEFAULT_WINDOWS.callBytes,
+    "Most of one call's request body that is on its way from the gateway or waits here for the function, bytes",
+    { min: 65_536, max: 268_435_456 },
+  ),
+  FN_SESSION_WINDOW_BYTES: integer(
+    DEFAULT_WINDOWS.sessionBytes,
+    "The same for all calls of one gateway together; when it is used up, further calls have 16 KiB each",
+    { min: 1_048_576 },
+  ),
   FN_MAX_RESPONSE_SIZE: integer(0, "Largest response body, bytes; 0 sets no limit"),
   FN_MAX_HDR_RESPONSE_SIZE: integer(1_048_576, "Largest response headers, bytes", { min: 1_024 }),
   FN_FREEZE_IDLE_MSECS: integer(

@@ -8,6 +8,7 @@ import { createMetrics, type Metrics } from "../core/metrics.ts";
 import { watchPki, type WatchedPki } from "../core/pki-watch.ts";
 import { functions, loadPolicyFile } from "../core/policy-file.ts";
 import type { Running, ServiceInput } from "../core/service.ts";
+import { windowsOf } from "../core/session/receive-windows.ts";
 import { VERSION } from "../core/version.ts";
 import { runnerVitals, serveRunnerAdmin } from "./admin.ts";
 import type { RunnerOverrider } from "./calls/call-run.ts";
@@ -97,6 +98,7 @@ async function serve<Options>(
     port: settings.FN_GRPC_PORT,
     ping: { everyMs: settings.FN_PING_MSECS, timeoutMs: settings.FN_PING_TIMEOUT_MSECS },
     drainMs: settings.FN_DRAIN_MSECS,
+    windows: windowsOf(settings),
     log,
   });
   owned.use(server);

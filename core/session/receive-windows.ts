@@ -1,6 +1,8 @@
 import type { CallNumber } from "./frames.ts";
 
 export interface WindowLimits {
+  /** What a call begins with: enough for a small answer, and for many calls at a time. */
+  readonly firstBytes: number;
   /** Most bytes one call may have under way or unread here. */
   readonly callBytes: number;
   /** The same for all calls of the session together; every call may still have the least. */
@@ -10,19 +12,35 @@ export interface WindowLimits {
 }
 
 export const DEFAULT_WINDOWS: WindowLimits = {
-  callBytes: 256 * 1024,
+  firstBytes: 256 * 1024,
+  // 100 MB/s at 10 ms of round trip.
+  callBytes: 1024 * 1024,
   sessionBytes: 64 * 1024 * 1024,
   leastBytes: 16 * 1024,
 };
+
+/** What one call and all of a session may have, as operators set it; a call begins with no more than by default. */
+export function windowsOf(settings: {
+  readonly FN_CALL_WINDOW_BYTES: number;
+  readonly FN_SESSION_WINDOW_BYTES: number;
+}): WindowLimits {
+  const { FN_CALL_WINDOW_BYTES: callBytes, FN_SESSION_WINDOW_BYTES: sessionBytes } = settings;
+  return { ...DEFAULT_WINDOWS, callBytes, sessionBytes };
+}
 
 interface Window {
   /** Given and not consumed: under way, or unread in memory. */
   outstanding: number;
   /** Given and not received: what the other side may still send. */
   expected: number;
+  /** What it may grow to now. */
+  most: number;
 }
 
-/** The credit one end of a session gives: per call, less as the session fills, returned on consumption. */
+/**
+ * The credit one end of a session gives: per call, less as the session fills, returned on consumption. A call that uses
+ * its window gets one twice as large each time, so that a large body does not wait for the way back and forth.
+ */
 export class ReceiveWindows {
   readonly #limits: WindowLimits;
   readonly #grant: (call: CallNumber, bytes: number) => void;
@@ -41,8 +59,9 @@ export class ReceiveWindows {
 
   /** Opens a call's window and returns its first credit, which the caller passes on. */
   open(call: CallNumber): number {
-    const credit = this.#size();
-    this.#windows.set(call, { outstanding: credit, expected: credit });
+    const most = Math.min(this.#limits.firstBytes, this.#limits.callBytes);
+    const credit = this.#size(most);
+    this.#windows.set(call, { outstanding: credit, expected: credit, most });
     this.#total += credit;
     return credit;
   }
@@ -61,8 +80,9 @@ export class ReceiveWindows {
     if (window === undefined) return;
     window.outstanding -= bytes;
     this.#total -= bytes;
-    const size = this.#size();
-    if (window.outstanding > size / 2) return;
+    if (window.outstanding > this.#size(window.most) / 2) return;
+    window.most = Math.min(window.most * 2, this.#limits.callBytes);
+    const size = this.#size(window.most);
     const more = size - window.outstanding;
     window.outstanding += more;
     window.expected += more;
@@ -75,9 +95,9 @@ export class ReceiveWindows {
     this.#windows.delete(call);
   }
 
-  #size(): number {
-    const { callBytes, sessionBytes, leastBytes } = this.#limits;
+  #size(most: number): number {
+    const { sessionBytes, leastBytes } = this.#limits;
     const share = Math.floor((sessionBytes - this.#total) / 4);
-    return Math.max(leastBytes, Math.min(callBytes, share));
+    return Math.max(leastBytes, Math.min(most, share));
   }
 }

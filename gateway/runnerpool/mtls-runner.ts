@@ -5,6 +5,7 @@ import type { PingTimes } from "../../core/keep-alive.ts";
 import type { Log } from "../../core/log.ts";
 import { pkiSource, type PkiData, type PkiSource } from "../../core/pki.ts";
 import type { Capacity } from "../../core/session/frames.ts";
+import { DEFAULT_WINDOWS, type WindowLimits } from "../../core/session/receive-windows.ts";
 import { refusalPhrase } from "../../core/tls-refusal.ts";
 import { OutgoingCall } from "./outgoing-call.ts";
 import { openLink, type LinkOptions, type RunnerLink } from "./runner-link.ts";
@@ -30,6 +31,8 @@ export interface MtlsRunnerOptions {
   readonly ping?: PingTimes;
   /** How long running calls may go on once the runner is disposed, or their connection takes no new ones. */
   readonly drainMs: number;
+  /** How much of responses may be under way; as by default, unless told. */
+  readonly windows?: WindowLimits;
   readonly clock: Clock;
   readonly log: Log;
   /** How a connection is made: HTTP/2 over mutual TLS, unless told. */
@@ -84,6 +87,7 @@ class MtlsRunner implements Runner, RunnerLoad {
 
   constructor({ address, certCommonName, labels }: Peer, pki: PkiData | PkiSource, options: MtlsRunnerOptions) {
     const { gatewayId, version, dialTimeoutMs, ping = PING, clock, open = openLink } = options;
+    const { windows = DEFAULT_WINDOWS } = options;
     this.address = address;
     this.labels = labels;
     this.#options = options;
@@ -96,7 +100,7 @@ class MtlsRunner implements Runner, RunnerLoad {
       const state = { draining: false };
       const draining = () => (state.draining = true);
       const own = { pki: this.#pki.current, gatewayId, version };
-      const peer = { ...own, address, certCommonName, dialTimeoutMs, ping, clock };
+      const peer = { ...own, address, certCommonName, dialTimeoutMs, ping, windows, clock };
       return { state, link: await open({ ...peer, capacity, draining, fault }) };
     };
     const forget = this.#pki.onChange(() => this.#pkiChanged());

@@ -12,6 +12,7 @@ import { keepAlive, type PingTimes } from "../../core/keep-alive.ts";
 import { certificateChain, isVouchedFor } from "../../core/peer-certificate.ts";
 import { certificateNames, type PkiData } from "../../core/pki.ts";
 import { LARGEST_MESSAGE_BYTES, type Capacity, type RunnerHello } from "../../core/session/frames.ts";
+import type { WindowLimits } from "../../core/session/receive-windows.ts";
 import { WRONG_NAME } from "../../core/tls-refusal.ts";
 import { RunnerService, StatusRequestSchema } from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { engageStream } from "./engage-stream.ts";
@@ -41,6 +42,7 @@ export interface LinkOptions {
   readonly version: string;
   readonly dialTimeoutMs: number;
   readonly ping: PingTimes;
+  readonly windows: WindowLimits;
   readonly clock: Clock;
   readonly capacity: (capacity: Capacity) => void;
   readonly draining: () => void;
@@ -55,15 +57,18 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   const { address, dialTimeoutMs, clock } = options;
   const lost = Promise.withResolvers<CallError>();
   const greeted = Promise.withResolvers<RunnerHello>();
-  const session = new GatewaySession({
-    wake: () => pump.wake(),
-    hello: (hello) => greeted.resolve(hello),
-    capacity: options.capacity,
-    draining: options.draining,
-    // The runner waits for it with its own end, which no offer can cross then.
-    emptied: () => pump.end(),
-    fault: options.fault,
-  });
+  const session = new GatewaySession(
+    {
+      wake: () => pump.wake(),
+      hello: (hello) => greeted.resolve(hello),
+      capacity: options.capacity,
+      draining: options.draining,
+      // The runner waits for it with its own end, which no offer can cross then.
+      emptied: () => pump.end(),
+      fault: options.fault,
+    },
+    options.windows,
+  );
   let certificates: readonly X509Certificate[] = [];
   const connection = dialRunner(options, (chain) => (certificates = chain));
   const retire = (why: string) => lost.resolve(unreachable(address, new Error(why)));

@@ -17,6 +17,7 @@ import type { Log } from "../../core/log.ts";
 import { MalformedMessage } from "../../core/protobuf/reader.ts";
 import { LARGEST_MESSAGE_BYTES, type RunnerFrame } from "../../core/session/frames.ts";
 import { ProtocolError } from "../../core/session/protocol-error.ts";
+import type { WindowLimits } from "../../core/session/receive-windows.ts";
 import type { Runner } from "../runner.ts";
 import { GATEWAY_FRAMES } from "./decode-frames.ts";
 import { encodeFrames } from "./encode-frames.ts";
@@ -45,6 +46,7 @@ export interface EngageSite {
   /** Whether the stream's connection takes no new calls. */
   readonly isRetired: () => boolean;
   readonly farewells: Farewells;
+  readonly windows: WindowLimits | undefined;
 }
 
 /**
@@ -52,14 +54,14 @@ export interface EngageSite {
  * it, JSON, gRPC or compressed, go through `service.ts`, which tests hold against this.
  */
 export function serveEngage(stream: ServerHttp2Stream, site: EngageSite): void {
-  const { runner, clock, log, isRetired, farewells } = site;
+  const { runner, clock, log, isRetired, farewells, windows } = site;
   const pump = new FramePump<RunnerFrame>(
     stream,
     { take: (budgetBytes) => (session.over ? [] : session.take(budgetBytes)), encode: encodeFrames },
     clock,
   );
   const signals = { wake: () => pump.wake(), linger: () => pump.linger() };
-  const { session, leave } = engageGateway(runner, log, signals, isRetired);
+  const { session, leave } = engageGateway(runner, log, signals, isRetired, windows);
   const farewell = farewells.expect(session);
   let over = false;
   const end = (failure?: ConnectError) => {

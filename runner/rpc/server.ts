@@ -10,6 +10,7 @@ import type { Log } from "../../core/log.ts";
 import { certificateChain } from "../../core/peer-certificate.ts";
 import { certificateNames, pkiSource, type PkiData, type PkiSource } from "../../core/pki.ts";
 import { LARGEST_MESSAGE_BYTES } from "../../core/session/frames.ts";
+import type { WindowLimits } from "../../core/session/receive-windows.ts";
 import { refusalPhrase } from "../../core/tls-refusal.ts";
 import type { Runner } from "../runner.ts";
 import { isPlainEngage, serveEngage } from "./engage-stream.ts";
@@ -26,6 +27,8 @@ export interface RunnerServerOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly ping?: PingTimes;
+  /** How much of request bodies may be under way; as by default, unless told. */
+  readonly windows?: WindowLimits;
   /** How long the calls of a gateway may go on once its authority is no longer believed, and the last answers at the end. */
   readonly drainMs?: number;
   readonly clock?: Clock;
@@ -54,7 +57,7 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
   const farewells = new Farewells(clock);
   const hurried = new AbortController();
   const connect = connectNodeAdapter({
-    routes: runnerRoutes(runner, log),
+    routes: runnerRoutes(runner, log, options.windows),
     readMaxBytes: LARGEST_MESSAGE_BYTES,
     contextValues: retirement.contextValues,
   });
@@ -70,7 +73,7 @@ export async function serveRunner(options: RunnerServerOptions): Promise<RunnerS
       const { stream } = request;
       if (!isPlainEngage(request.method, request.headers)) return connect(request, response);
       const isRetired = () => retirement.isRetired(stream.session);
-      serveEngage(stream, { runner, clock, log, isRetired, farewells });
+      serveEngage(stream, { runner, clock, log, isRetired, farewells, windows: options.windows });
     },
   );
   const sessions = new Set<http2.ServerHttp2Session>();

@@ -4,6 +4,7 @@ import { Bell } from "../../core/bell.ts";
 import type { Log } from "../../core/log.ts";
 import { MESSAGE_BYTES } from "../../core/session/frames.ts";
 import { ProtocolError } from "../../core/session/protocol-error.ts";
+import type { WindowLimits } from "../../core/session/receive-windows.ts";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import type { Runner } from "../runner.ts";
 import { engageGateway } from "./engage-gateway.ts";
@@ -15,10 +16,10 @@ import { streamLogs } from "./stream-logs.ts";
 import { fromRequest, toResponse } from "./wire.ts";
 
 /** The runner's Connect routes. */
-export function runnerRoutes(runner: Runner, log: Log): (router: ConnectRouter) => void {
+export function runnerRoutes(runner: Runner, log: Log, windows?: WindowLimits): (router: ConnectRouter) => void {
   return (router) =>
     router.service(pb.RunnerService, {
-      engage: (requests, context) => engage(runner, requests, context, log),
+      engage: (requests, context) => engage(runner, requests, context, { log, windows }),
       invoke: (request, context) => invokeOnce(runner, request, context.signal),
       status: (request, context) => runnerStatus(runner, request, context.signal),
       streamLogs: (request, context) => streamLogs(runner.logs, request, context),
@@ -29,11 +30,17 @@ async function* engage(
   runner: Runner,
   requests: AsyncIterable<pb.EngageRequest>,
   context: HandlerContext,
-  log: Log,
+  { log, windows }: { readonly log: Log; readonly windows: WindowLimits | undefined },
 ): AsyncGenerator<pb.EngageResponse> {
   const bell = new Bell();
   let failure: unknown;
-  const { session, leave } = engageGateway(runner, log, { wake: () => bell.ring() }, context.values.get(retiredKey));
+  const { session, leave } = engageGateway(
+    runner,
+    log,
+    { wake: () => bell.ring() },
+    context.values.get(retiredKey),
+    windows,
+  );
   const close = () => session.lost();
   context.signal.addEventListener("abort", close, { once: true });
   const reading = read(requests, session).catch((error: unknown) => {

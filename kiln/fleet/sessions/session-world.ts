@@ -17,7 +17,7 @@ export interface PlantedFaults {
 }
 
 // Small, so that credit runs out all the time.
-const LIMITS = { callBytes: 4_000, sessionBytes: 12_000, leastBytes: 400 };
+const LIMITS = { firstBytes: 1_000, callBytes: 4_000, sessionBytes: 12_000, leastBytes: 400 };
 const RUNNERS = 2;
 const MOST_CALLS = 12;
 const MOST_TRIES = 4;

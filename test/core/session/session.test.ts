@@ -67,7 +67,7 @@ describe("a session", () => {
   });
 
   it("makes a writer wait that is out of credit, however little it has written", () => {
-    const pair = new SessionPair({ callBytes: 16_384, sessionBytes: 65_536, leastBytes: 16_384 });
+    const pair = new SessionPair({ firstBytes: 16_384, callBytes: 16_384, sessionBytes: 65_536, leastBytes: 16_384 });
     offer(pair);
     pair.toRunner();
     const { port } = onlyCall(pair);
@@ -115,7 +115,7 @@ describe("a session", () => {
   });
 
   it("sends no more of an answer than the gateway has consumed room for", () => {
-    const limits = { callBytes: 40_000, sessionBytes: 1_000_000, leastBytes: 1_000 };
+    const limits = { firstBytes: 40_000, callBytes: 40_000, sessionBytes: 1_000_000, leastBytes: 1_000 };
     const pair = new SessionPair(limits);
     const { handler, number } = offer(pair);
     pair.toRunner();
@@ -136,6 +136,26 @@ describe("a session", () => {
     assert.equal(handler.bytes, 100_000);
     assert.deepEqual(handler.finished, OK);
     assert.ok(!heard.includes("cancel client_cancel"));
+  });
+
+  it("gives a call that uses its window one twice as large, up to the most", () => {
+    const limits = { firstBytes: 10_000, callBytes: 40_000, sessionBytes: 1_000_000, leastBytes: 1_000 };
+    const pair = new SessionPair(limits);
+    const { handler, number } = offer(pair);
+    pair.toRunner();
+    const { port } = onlyCall(pair);
+    port.accept("c1");
+    port.write(new Uint8Array(150_000));
+    pair.settle();
+
+    const came = [handler.bytes];
+    for (const bytes of [10_000, 20_000, 40_000]) {
+      pair.gateway.consumed(number, bytes);
+      pair.settle();
+      came.push(handler.bytes);
+    }
+
+    assert.deepEqual(came, [10_000, 30_000, 70_000, 110_000]);
   });
 
   it("keeps turns between calls, so that a large answer delays no small one", () => {
@@ -226,7 +246,7 @@ describe("a session", () => {
   });
 
   it("ends a call that is cancelled while its answer waits for credit", () => {
-    const pair = new SessionPair({ callBytes: 1_000, sessionBytes: 10_000, leastBytes: 1_000 });
+    const pair = new SessionPair({ firstBytes: 1_000, callBytes: 1_000, sessionBytes: 10_000, leastBytes: 1_000 });
     const { number } = offer(pair);
     pair.toRunner();
     const { port } = onlyCall(pair);
@@ -366,7 +386,7 @@ describe("a peer that breaks the protocol", () => {
   });
 
   it("is told when it sends more than it had credit for", () => {
-    const pair = new SessionPair({ callBytes: 10, sessionBytes: 100, leastBytes: 10 });
+    const pair = new SessionPair({ firstBytes: 10, callBytes: 10, sessionBytes: 100, leastBytes: 10 });
     const { number } = offer(pair);
     pair.toRunner();
     onlyCall(pair).port.accept("c1");
