@@ -21,6 +21,8 @@ export interface CallMetrics {
 /** Functions say it: without a bound one could fill the memory. */
 const MOST_FDKS = 100;
 const LONGEST_FDK = 64;
+/** Clients say it, and over HTTP/2 any word will do. */
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 export function callMetrics(metrics: Metrics): CallMetrics {
   const calls = metrics.counter("fn_calls", "Calls that were to be placed");
@@ -65,7 +67,9 @@ export function callMetrics(metrics: Metrics): CallMetrics {
       if (fdkVersion !== undefined) fdks.add(1, { fn_fdk_version: known(fdkVersion) });
       outcome(failure).add();
     },
-    answered({ path, method }, status, failure, ms) {
+    answered(request, status, failure, ms) {
+      const { path } = request;
+      const method = METHODS.has(request.method) ? request.method : "other";
       // Fn's two kinds: what a caller sends is the user's too.
       const blame = failure?.blame === "platform" ? "service" : "user";
       const which = `${path} ${method} ${status} ${blame}`;
