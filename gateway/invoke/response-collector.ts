@@ -41,7 +41,8 @@ export class ResponseCollector implements ResponseSink {
   #placed = false;
   #over = false;
   #failure: CallError | undefined;
-  #stream: "none" | "open" | "cancelled" | "dropped" = "none";
+  /** `given` has ended as the client sees it, before its call has. */
+  #stream: "none" | "open" | "given" | "cancelled" | "dropped" = "none";
   /** Set while the client waits for bytes. */
   #waiting: Controller | undefined;
   #controller: Controller | undefined;
@@ -108,8 +109,8 @@ export class ResponseCollector implements ResponseSink {
     if (declared !== undefined && this.#received !== declared) return this.#miscounted(declared);
     this.#complete = true;
     this.#ready.resolve();
-    if (this.#stream === "cancelled" || this.#stream === "dropped") this.#end(undefined);
-    else this.#pump();
+    if (this.#stream === "none" || this.#stream === "open") this.#pump();
+    else this.#end(undefined);
   }
 
   /** Ends the call as failed: before the first byte it can still be said, after it the client's connection is reset. */
@@ -211,11 +212,18 @@ export class ResponseCollector implements ResponseSink {
       this.#waiting = undefined;
       controller.enqueue(chunk.bytes);
       chunk.consumed(chunk.bytes.length);
+      if (this.delivered) this.#give(controller);
     } else if (this.#complete) {
       this.#waiting = undefined;
       controller.close();
       this.#end(undefined);
     }
+  }
+
+  /** The client goes on to its next call as soon as it has this answer's length, and must not wait for this one's end. */
+  #give(controller: Controller): void {
+    this.#stream = "given";
+    controller.close();
   }
 
   #end(failure: CallError | undefined): void {

@@ -179,6 +179,25 @@ describe("ResponseCollector", () => {
     for (const { told } of [short, long]) assert.deepEqual(told, ["placed", "ended function_response", "cut"]);
   });
 
+  it("ends with the last byte that was declared: the connection is another call's from then on", async () => {
+    const [well, badly] = [collectorFor(), collectorFor()];
+    for (const { collector, data } of [well, badly]) {
+      collector.head({ status: 200, headers: [["content-length", "3"]] });
+      data("ab");
+      const reader = collector.stream().getReader();
+      await reader.read();
+      data("c");
+      assert.equal(text(await reader.read()), "c");
+      assert.equal((await reader.read()).done, true);
+    }
+
+    well.collector.finish(OK);
+    badly.collector.finish(FAILED);
+
+    assert.deepEqual(well.told, ["placed", "ended well"]);
+    assert.deepEqual(badly.told, ["placed", "ended runner_lost"]);
+  });
+
   it("does not trust a length that is wrong already", () => {
     const { collector, data } = collectorFor();
     collector.head({ status: 200, headers: [["content-length", "1"]] });
