@@ -8,6 +8,8 @@ import type { Started } from "../testing/started.ts";
 export interface Counts {
   readonly containers: number;
   readonly socketDirectories: number;
+  /** How many of them belong to no container: the runner mounts these ahead, if it can mount any. */
+  readonly spareDirectories: number;
   /** Of the runner's own account. */
   readonly runner: { readonly queued: number; readonly running: number; readonly bookedBytes: number };
   readonly gateway: ProcessCounts;
@@ -27,9 +29,14 @@ export interface Counted {
   readonly docker: Docker;
   /** Where report-resources.ts writes to. */
   readonly resourceFiles: string;
+  /** The runner's FN_IOFS_SPARE. */
+  readonly spareDirectories: number;
 }
 
-export async function countAll({ kiln, docker, resourceFiles }: Counted): Promise<Counts> {
+/** A runner logs this where it can mount none, and so makes none ahead. */
+const NO_MOUNTS = "Socket directories have no file systems of their own";
+
+export async function countAll({ kiln, docker, resourceFiles, spareDirectories }: Counted): Promise<Counts> {
   const { sockets, processes } = await kiln.traces();
   const filters = JSON.stringify({ label: [`kiln.runner=${kiln.runnerId}`] });
   const [containers, gateway, runner] = await Promise.all([
@@ -42,6 +49,7 @@ export async function countAll({ kiln, docker, resourceFiles }: Counted): Promis
   return {
     containers: containers.length,
     socketDirectories: below.length,
+    spareDirectories: kiln.output().includes(NO_MOUNTS) ? 0 : spareDirectories,
     runner: await runnerAccount(kiln.output()),
     gateway: await processCounts(gateway, resourceFiles),
     runnerProcess: await processCounts(runner, resourceFiles),

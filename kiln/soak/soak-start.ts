@@ -29,6 +29,7 @@ export interface SoakReport {
 
 const REST_WITHIN_MS = 60_000;
 const IDLE_S = 1;
+const SPARE_DIRECTORIES = 8;
 
 /** Runs `npm start` on Docker, loads it for so long, lets it come to rest, and counts what it holds. */
 export async function soakStart({ docker, seconds, clients, seed }: SoakOptions): Promise<SoakReport> {
@@ -45,11 +46,12 @@ export async function soakStart({ docker, seconds, clients, seed }: SoakOptions)
     await started([], {
       FN_FUNCTIONS_FILE: functionsFile,
       FN_ADMIN_PORT: "0",
+      FN_IOFS_SPARE: String(SPARE_DIRECTORIES),
       FN_MAX_TOTAL_MEMORY_BYTES: String(1024 ** 3),
       NODE_OPTIONS: `--import=${reporter.href}`,
     }),
   );
-  const count = () => countAll({ kiln, docker, resourceFiles });
+  const count = () => countAll({ kiln, docker, resourceFiles, spareDirectories: SPARE_DIRECTORIES });
 
   await load(kiln, { seconds: Math.min(2, seconds), clients, seed });
   const before = await atRest(count);
@@ -66,7 +68,10 @@ export function leaks({ before, after }: Pick<SoakReport, "before" | "after">): 
     if (now > most) found.push(`${what}: ${now}, expected ${most}`);
   };
   expect("containers", after.containers, 0);
-  expect("socket directories", after.socketDirectories, 0);
+  // Fewer than the spare ones are not at rest yet: one that is left could be among them.
+  if (after.socketDirectories !== after.spareDirectories) {
+    found.push(`socket directories: ${after.socketDirectories}, expected ${after.spareDirectories} spare ones`);
+  }
   expect("calls queued in the runner", after.runner.queued, 0);
   expect("calls running in the runner", after.runner.running, 0);
   expect("bytes of memory booked in the runner", after.runner.bookedBytes, 0);
