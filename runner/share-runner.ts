@@ -5,6 +5,7 @@ import type { Settings } from "../core/config.ts";
 import { portOf, type WorkerPlace } from "../core/workers/worker-place.ts";
 import { runnerResources } from "./machine.ts";
 import type { RUNNER_SETTINGS } from "./settings.ts";
+import type { Booking } from "./slots/slot.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 
@@ -12,7 +13,7 @@ const MIB = 1024 * 1024;
 
 /**
  * Makes several runners of one: each with a name, a port and a part of the machine of its own. What the machine has is
- * looked at once, so that one that is started again gets the same part. @throws Error where there is too little
+ * looked at here, once. @throws Error where there is too little
  */
 export async function shareRunner(
   settings: RunnerSettings,
@@ -45,6 +46,17 @@ export async function shareRunner(
       FN_EXPERIMENTAL_PREFORK_POOL_SIZE: part(pool),
       FN_MAX_CONCURRENT_STARTS: Math.max(1, part(starts)),
     };
+  };
+}
+
+/**
+ * What one of these runners may book: its part as it was shared out. A look at the machine would count what the others
+ * have booked, or what one that crashed has left behind, as taken from it.
+ */
+export function partOfMachine(settings: RunnerSettings): Booking {
+  return {
+    memoryMiB: settings.FN_MAX_TOTAL_MEMORY_BYTES / MIB,
+    cpuMillis: settings.FN_MAX_TOTAL_CPU_MCPUS,
   };
 }
 

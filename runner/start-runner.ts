@@ -24,6 +24,7 @@ import { runnerResources } from "./machine.ts";
 import { serveRunner } from "./rpc/server.ts";
 import { createRunner, type RunnerIdentity, type RunnerLimits } from "./runner.ts";
 import type { RUNNER_SETTINGS } from "./settings.ts";
+import { partOfMachine } from "./share-runner.ts";
 import type { HealthCheck } from "./status/check-status.ts";
 
 type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
@@ -76,7 +77,7 @@ async function serve<Options>(
     driver,
     hooks,
     overriders,
-    resources: runnerResources(settings),
+    resources: worker === undefined ? runnerResources(settings) : partOfMachine(settings),
     directories,
     logs,
     status: {

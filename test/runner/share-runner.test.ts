@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { readSettings } from "../../core/config.ts";
 import { RUNNER_SETTINGS } from "../../runner/settings.ts";
-import { shareRunner } from "../../runner/share-runner.ts";
+import { partOfMachine, shareRunner } from "../../runner/share-runner.ts";
 
 const MIB = 1024 * 1024;
 
@@ -56,6 +56,14 @@ describe("shareRunner", () => {
     assert.equal(again.FN_GRPC_PORT, 4711);
     assert.deepEqual([first.FN_ADMIN_PORT, again.FN_ADMIN_PORT], [4700, 4700], "the admin listener's is shared");
     assert.equal(again.FN_RUNNER_ID, first.FN_RUNNER_ID);
+  });
+
+  it("leaves a worker that is started again its part, whatever the machine has free by then", () => {
+    const pebibyte = { FN_MAX_TOTAL_MEMORY_BYTES: String(2 ** 50), FN_MAX_TOTAL_CPU_MCPUS: "5000000" };
+
+    const part = partOfMachine(readSettings(RUNNER_SETTINGS, pebibyte));
+
+    assert.deepEqual(part, { memoryMiB: 2 ** 30, cpuMillis: 5_000_000 });
   });
 
   it("says what is too little for so many", async () => {
