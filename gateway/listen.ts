@@ -3,10 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { getRequestListener, RequestError, type HttpBindings } from "@hono/node-server";
 
+import { type Address, bind, hostAndPort } from "../core/bind.ts";
 import { CallError } from "../core/call-error.ts";
 import { newCallId } from "../core/call.ts";
 import { silentLog, type Log } from "../core/log.ts";
-import { type Address, bind, hostAndPort } from "./bind.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { errorBody, errorHeaders } from "./invoke/answer-error.ts";
 import { DEFAULT_LIMITS } from "./invoke/limits.ts";

@@ -1,3 +1,4 @@
+import { adminAddress } from "../core/bind.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Settings } from "../core/config.ts";
 import type { Log } from "../core/log.ts";
@@ -7,7 +8,6 @@ import { processMetrics } from "../core/process-metrics.ts";
 import { VERSION } from "../core/version.ts";
 import type { MetricsText } from "../core/workers/vitals.ts";
 import { createAdmin } from "./admin.ts";
-import { adminAddress, publicAddress } from "./bind.ts";
 import { createGateway, type GatewayOptions } from "./gateway.ts";
 import { listen, type Listener } from "./listen.ts";
 import type { ConnectionLimits } from "./protocols.ts";
@@ -104,7 +104,8 @@ export async function serveGateway(settings: GatewaySettings, parts: ServeParts)
   const listener = bound.use(
     await listen(gateway, {
       ...common,
-      ...publicAddress(settings),
+      host: settings.FN_BIND,
+      port: settings.FN_PORT,
       certificate,
       drainTimeoutMs: settings.FN_DRAIN_MSECS,
       lastCall: () => stopping.abort(),

@@ -1,8 +1,8 @@
 import { hostname } from "node:os";
 
+import { adminAddress, refuseTaken } from "../core/bind.ts";
 import type { Settings } from "../core/config.ts";
 import { portOf, type WorkerPlace } from "../core/workers/worker-place.ts";
-import { adminAddress, publicAddress, refuseTaken } from "./bind.ts";
 import type { GATEWAY_SETTINGS } from "./settings.ts";
 
 type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
@@ -14,12 +14,12 @@ type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
 export async function shareGateway(
   settings: GatewaySettings,
 ): Promise<(place: WorkerPlace) => Partial<GatewaySettings>> {
-  const { FN_ADMIN_PORT: adminPort } = settings;
-  await refuseTaken(publicAddress(settings));
+  const { FN_BIND: host, FN_PORT: port, FN_ADMIN_PORT: adminPort } = settings;
+  await refuseTaken({ host, port });
   if (adminPort !== undefined) await refuseTaken(adminAddress(settings, adminPort));
   return ({ number, first }) => ({
     FN_GATEWAY_ID: `${settings.FN_GATEWAY_ID || hostname()}-${number}`,
-    FN_PORT: portOf(first?.address) ?? settings.FN_PORT,
+    FN_PORT: portOf(first?.address) ?? port,
     FN_ADMIN_PORT: portOf(first?.admin) ?? adminPort,
   });
 }

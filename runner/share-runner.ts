@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism, hostname } from "node:os";
 
+import { adminAddress, refuseTaken } from "../core/bind.ts";
 import type { Settings } from "../core/config.ts";
 import { portOf, type WorkerPlace } from "../core/workers/worker-place.ts";
 import { runnerResources } from "./machine.ts";
@@ -13,13 +14,13 @@ const MIB = 1024 * 1024;
 
 /**
  * Makes several runners of one: each with a name, a port and a part of the machine of its own. What the machine has is
- * looked at here, once. @throws Error where there is too little
+ * looked at here, once. @throws Error where there is too little, or another process listens where operators are to find it
  */
 export async function shareRunner(
   settings: RunnerSettings,
   workers: number,
 ): Promise<(place: WorkerPlace) => Partial<RunnerSettings>> {
-  const { FN_GRPC_PORT: port, FN_EXPERIMENTAL_PREFORK_POOL_SIZE: pool } = settings;
+  const { FN_GRPC_PORT: port, FN_ADMIN_PORT: adminPort, FN_EXPERIMENTAL_PREFORK_POOL_SIZE: pool } = settings;
   const { memoryMiB, cpuMillis } = runnerResources(settings);
   if (memoryMiB < workers || cpuMillis < workers) {
     throw new Error(
@@ -31,6 +32,7 @@ export async function shareRunner(
       `Cannot start ${workers} workers from port ${port} on (FN_GRPC_PORT): the highest is ${HIGHEST_PORT}`,
     );
   }
+  if (adminPort !== undefined) await refuseTaken(adminAddress(settings, adminPort));
   const id = settings.FN_RUNNER_ID || `${hostname()}-${port || randomBytes(8).toString("hex")}`;
   const starts = settings.FN_MAX_CONCURRENT_STARTS || 2 * availableParallelism();
   return ({ number, before, first }) => {
@@ -40,7 +42,7 @@ export async function shareRunner(
       FN_RUNNER_ID: `${id}-${number}`,
       // Gateways know one that is started again by its address.
       FN_GRPC_PORT: portOf(before?.address) ?? usual,
-      FN_ADMIN_PORT: portOf(first?.admin) ?? settings.FN_ADMIN_PORT,
+      FN_ADMIN_PORT: portOf(first?.admin) ?? adminPort,
       FN_MAX_TOTAL_MEMORY_BYTES: part(memoryMiB) * MIB,
       FN_MAX_TOTAL_CPU_MCPUS: part(cpuMillis),
       FN_EXPERIMENTAL_PREFORK_POOL_SIZE: part(pool),

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:net";
 import { describe, it } from "node:test";
 
+import { bind } from "../../core/bind.ts";
 import { readSettings } from "../../core/config.ts";
 import { RUNNER_SETTINGS } from "../../runner/settings.ts";
 import { partOfMachine, shareRunner } from "../../runner/share-runner.ts";
@@ -72,5 +74,14 @@ describe("shareRunner", () => {
       shared(2, { FN_GRPC_PORT: "65535" }),
       /Cannot start 2 workers from port 65535 on \(FN_GRPC_PORT\)/,
     );
+  });
+
+  it("shares no admin port with another service, which would answer half of the scrapes", async () => {
+    await using other = createServer();
+    const { port } = await bind(other, { host: "127.0.0.1", port: 0 }, true);
+
+    await assert.rejects(shared(2, { FN_ADMIN_PORT: String(port) }), {
+      message: `Cannot listen on 127.0.0.1:${port}: the port is in use, set FN_ADMIN_PORT to another`,
+    });
   });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { describe, it } from "node:test";
 
-import { bind, refuseTaken } from "../../gateway/bind.ts";
+import { bind, refuseTaken } from "../../core/bind.ts";
 
 const deno = process.versions["deno"] !== undefined && "workers need Node, and only they share ports";
 

@@ -1,36 +1,29 @@
 import { createServer, isIPv6, type AddressInfo, type Server } from "node:net";
 
-import { claim } from "../core/claim.ts";
-import type { Settings } from "../core/config.ts";
-import type { GATEWAY_SETTINGS } from "./settings.ts";
-
-type GatewaySettings = Settings<typeof GATEWAY_SETTINGS>;
+import { claim } from "./claim.ts";
 
 export interface Address {
   /** Name or address to bind. */
   readonly host: string;
   /** 0 for any that is free. */
   readonly port: number;
-  /** The settings that these come from, for messages; by default the public listener's. */
+  /** The settings that these come from, for messages; by default FN_BIND and FN_PORT. */
   readonly settings?: { readonly host: string; readonly port: string };
 }
 
-export function publicAddress({ FN_BIND: host, FN_PORT: port }: GatewaySettings): Address {
-  return { host, port };
-}
-
-export function adminAddress({ FN_ADMIN_BIND: host }: GatewaySettings, port: number): Address {
+/** Where a service's operators find it, as every service's settings say. */
+export function adminAddress({ FN_ADMIN_BIND: host }: { readonly FN_ADMIN_BIND: string }, port: number): Address {
   return { host, port, settings: { host: "FN_ADMIN_BIND", port: "FN_ADMIN_PORT" } };
 }
 
 /**
- * Makes sure that nobody listens there, nor is about to, though they would share the port: two gateways with workers
- * would take each other's calls. It stays this process's to share until its end. @throws Error as `bind`
+ * Makes sure that nobody listens there, nor is about to, though they would share the port: two services with workers
+ * would take each other's calls, or scrapes. It stays this process's to share until its end. @throws Error as `bind`
  */
 export async function refuseTaken(address: Address): Promise<void> {
   const { host, port } = address;
   // Another parent that has looked as well may not have a worker that listens yet.
-  const claimed = port === 0 || (await claim(["gateway", host, String(port)])) !== undefined;
+  const claimed = port === 0 || (await claim(["port", host, String(port)])) !== undefined;
   if (!claimed) throw new Error(cannotBind(address, { code: "EADDRINUSE", message: "" }));
   const server = createServer();
   await bind(server, address);
