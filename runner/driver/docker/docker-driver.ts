@@ -100,7 +100,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
       const either = AbortSignal.any([signal, closing.signal]);
       const output = sink === undefined ? undefined : (id: string) => sink.open(id, task);
       const dependencies = { engine, clock, log, freezer, output };
-      const plain = () => startPlain(checked, networks, dependencies, either);
+      const plain = () => startPlain({ checked, own, guard }, networks, dependencies, either);
       const started = startChecked({ checked, own, prefork, plain }, dependencies, either).then(track);
       starting.add(started);
       return await started.finally(() => starting.delete(started));

@@ -1,21 +1,38 @@
+import { isDeepStrictEqual } from "node:util";
+
 import type { ContainerCreateOptions } from "dockerode";
 
 import type { HotContainer } from "../../driver.ts";
 import { type StartDependencies, startContainer } from "../docker-container.ts";
+import type { Guard } from "../guard.ts";
 import { networkTrouble } from "./network-trouble.ts";
 import type { PlainNetworks } from "./plain-networks.ts";
 
-/** Starts a container on the network that its options name or, if that is full or gone, on another of the driver's. */
+export interface PlainStart {
+  readonly checked: ContainerCreateOptions;
+  /** What the driver itself asked for. */
+  readonly own: ContainerCreateOptions;
+  /** Sees the options again where they change. */
+  readonly guard: Guard;
+}
+
+/**
+ * Starts a container on the network that its options name or, if that is full or gone, on another of the driver's. A
+ * network that a hook chose is kept: it may be what keeps tenants apart.
+ */
 export async function startPlain(
-  options: ContainerCreateOptions,
+  { checked, own, guard }: PlainStart,
   networks: PlainNetworks,
   dependencies: StartDependencies,
   signal: AbortSignal,
 ): Promise<HotContainer> {
+  if (!hasOwnNetwork(checked, own)) return await startContainer(checked, dependencies, signal);
+  const first = checked.HostConfig?.NetworkMode ?? "";
   let failure: unknown;
-  for (const network of networks.inOrder(options.HostConfig?.NetworkMode ?? "")) {
+  for (const network of networks.inOrder(first)) {
+    const options = network === first ? checked : guard.check(on(network, checked), on(network, own));
     try {
-      const container = await startContainer(on(network, options), dependencies, signal);
+      const container = await startContainer(options, dependencies, signal);
       networks.worked(network);
       return container;
     } catch (error) {
@@ -28,7 +45,11 @@ export async function startPlain(
   throw failure;
 }
 
+function hasOwnNetwork(options: ContainerCreateOptions, own: ContainerCreateOptions): boolean {
+  const { HostConfig: host, NetworkingConfig: endpoints } = options;
+  return host?.NetworkMode === own.HostConfig?.NetworkMode && isDeepStrictEqual(endpoints, own.NetworkingConfig);
+}
+
 function on(network: string, options: ContainerCreateOptions): ContainerCreateOptions {
-  const { HostConfig: host } = options;
-  return host?.NetworkMode === network ? options : { ...options, HostConfig: { ...host, NetworkMode: network } };
+  return { ...options, HostConfig: { ...options.HostConfig, NetworkMode: network } };
 }

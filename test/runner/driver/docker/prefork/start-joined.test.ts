@@ -17,7 +17,8 @@ import {
   dockerDriver,
   type DockerDriverOptions,
 } from "../../../../../runner/driver/docker/docker-driver.ts";
-import { createGuard } from "../../../../../runner/driver/docker/guard.ts";
+import { NO_PERMITS } from "../../../../../runner/driver/docker/guard-permits.ts";
+import { createGuard, type Guard } from "../../../../../runner/driver/docker/guard.ts";
 import type { DriverHook } from "../../../../../runner/driver/driver.ts";
 
 const { engine, skip } = await dockerOrSkip();
@@ -177,7 +178,15 @@ describe("containers on small networks", { skip, timeout: 180_000 }, () => {
     const pool = preforkBench(engine, { size: 3, networks: [one.name, two.name, three.name] });
     const lines: string[] = [];
     const log = createLog({ level: "info", write: (line) => void lines.push(line) });
-    const bench = await driverWith(pool, { log, sandbox: { networks: [roomy.name, one.name] } });
+    const allowing = createGuard(() => ({ ...NO_PERMITS, networks: [one.name] }));
+    const checked: unknown[] = [];
+    const guard: Guard = {
+      check(asked, built) {
+        checked.push(asked.HostConfig?.NetworkMode);
+        return allowing.check(asked, built);
+      },
+    };
+    const bench = await driverWith(pool, { log, guard, sandbox: { networks: [roomy.name, one.name] } });
     await pool.ready(3);
 
     await using functions = new AsyncDisposableStack();
@@ -194,10 +203,18 @@ describe("containers on small networks", { skip, timeout: 180_000 }, () => {
     const plain = functions.use(await bench.start(taskFor("hello")));
     assert.equal((await plain.call()).status, 200);
     assert.equal(await networkModeOf(plain.container.id), roomy.name);
+    assert.deepEqual(checked.slice(-2), [one.name, roomy.name], "the guard has seen the change");
     const told = lines.filter((line) => line.includes("Containers leave out a network: it is full"));
     assert.deepEqual(
       told.map((line) => line.includes(one.name)),
       [true],
+    );
+
+    // Its turn is on the roomy one, and a hook chooses the full one: that may be what keeps tenants apart.
+    const chosen = bench.start(taskFor("hello"), { hooks: [withHost({ NetworkMode: one.name })] });
+    await assert.rejects(
+      chosen.then((hello) => void functions.use(hello)),
+      { code: "server_busy" },
     );
   });
 });
