@@ -27,10 +27,11 @@ export class Minimums<C> {
 
   called(queue: SlotQueue<C>, request: SlotRequest): void {
     const before = this.#favoured.get(request.task.fnId);
-    const lowered = request.minContainers < queue.latest.minContainers;
+    const least = this.of(queue);
     queue.latest = request;
     if (request.minContainers > 0) this.#favoured.set(request.task.fnId, queue);
     else if (before !== undefined) this.#favoured.delete(request.task.fnId);
+    const lowered = this.of(queue) < least;
     if (lowered || (before !== undefined && before !== queue)) this.#fell();
   }
 

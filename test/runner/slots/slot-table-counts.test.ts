@@ -103,6 +103,22 @@ describe("SlotTable, least and most containers", () => {
     assert.deepEqual(bench.wanted, ["remove c1: idle"]);
   });
 
+  it("lets go of what is kept above a most that was lowered", () => {
+    const bench = new SlotBench();
+    const five = { minContainers: 5 };
+    const { caller } = bench.ask("a", five);
+    for (const name of ["c1", "c2", "c3", "c4", "c5"]) bench.launched(name);
+    bench.release(caller);
+    bench.clock.advance(2 * SLOT_IDLE_MS);
+    assert.equal(bench.wanted.length, 0);
+
+    bench.release(bench.ask("a", { ...five, maxContainers: 2 }).caller);
+    bench.clock.advance(2 * SLOT_IDLE_MS);
+
+    assert.equal(bench.wanted.length, 3);
+    assert.ok(bench.wanted.every((wanted) => wanted.endsWith(": idle")));
+  });
+
   it("starts no more than a function's most, and refuses where no slot is expected", () => {
     const bench = new SlotBench();
     const one = { maxContainers: 1 };
