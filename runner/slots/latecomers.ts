@@ -21,14 +21,20 @@ export class Latecomers {
   refused(source: object): void {
     this.#refusedAt.delete(source);
     this.#refusedAt.set(source, this.#clock.now());
-    for (const longest of this.#refusedAt.keys()) {
-      if (this.#refusedAt.size <= MOST_OWED) break;
-      this.#refusedAt.delete(longest);
-    }
+    this.#forget();
   }
 
   isOwed(source: object): boolean {
-    const since = this.#refusedAt.get(source);
-    return since !== undefined && this.#clock.now() - since < OWED_MS;
+    this.#forget();
+    return this.#refusedAt.has(source);
+  }
+
+  /** A gateway may be gone long since, and is not kept for what it was owed. */
+  #forget(): void {
+    const now = this.#clock.now();
+    for (const [longest, since] of this.#refusedAt) {
+      if (now - since < OWED_MS && this.#refusedAt.size <= MOST_OWED) break;
+      this.#refusedAt.delete(longest);
+    }
   }
 }
