@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 
-import { ProtobufReader } from "../protobuf/reader.ts";
+import { MalformedMessage, ProtobufReader } from "../protobuf/reader.ts";
 import type { CallNumber, DataFrame, GatewayFrame, RunnerFrame } from "../session/frames.ts";
 import { ProtocolError } from "../session/protocol-error.ts";
 import { Pieces } from "./pieces.ts";
@@ -15,8 +15,8 @@ export interface FrameFormat<Frame extends GatewayFrame | RunnerFrame> {
   readonly unknown: string;
 }
 
-/** Longest that stands before a body's bytes: three tags with lengths, and a call's number. */
-const DATA_START_BYTES = 24;
+/** Longest that stands before a body's bytes: four tags, three lengths and a call's number, each of ten bytes at most. */
+const DATA_START_BYTES = 80;
 /** A body's piece of so many bytes is told in the pieces it came in, a smaller one in one. */
 const LARGE_BYTES = 4 * 1024;
 
@@ -40,7 +40,9 @@ export function decodeFrames<Frame extends GatewayFrame | RunnerFrame>(
     const { frameBytes, call, bytes } = nextFrame(pieces.peek(DATA_START_BYTES), format.dataField);
     // What is cut short is for the reader to object to.
     if (bytes < LARGE_BYTES || frameBytes > pieces.length) {
-      readFrames(joined(pieces.take(frameBytes)), format, frames);
+      const taken = pieces.take(frameBytes);
+      if (taken.length === 0) throw new MalformedMessage("A frame has no bytes");
+      readFrames(joined(taken), format, frames);
       continue;
     }
     pieces.take(frameBytes - bytes);
@@ -57,9 +59,11 @@ function nextFrame(start: Buffer, dataField: number): { frameBytes: number; call
   const reader = new ProtobufReader(start);
   if (reader.field() !== 1) return { frameBytes: Infinity, call: 0, bytes: 0 };
   const length = reader.length();
+  // A field 1 of another type than ours is for the reader to pass over.
+  if (length < 0) return { frameBytes: Infinity, call: 0, bytes: 0 };
   const frameBytes = reader.at + length;
   const other = { frameBytes, call: 0, bytes: 0 };
-  if (length < LARGE_BYTES || reader.field() !== 1) return other;
+  if (length < LARGE_BYTES || reader.field() !== 1 || reader.length() >= 0) return other;
   const call = reader.uint32();
   if (reader.field() !== dataField || reader.length() + reader.at !== frameBytes || reader.field() !== 1) return other;
   const bytes = reader.length();

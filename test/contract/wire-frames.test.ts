@@ -216,6 +216,36 @@ describe("frames on the wire, by hand and by the generated code", () => {
     }
   });
 
+  it("are read alike in whatever pieces they come, where a field is of another type or written longer than ours", () => {
+    const known = "0a0408011a00";
+    const messages = [
+      // Field 1 of the message as a varint, 64 bits, 32 bits, a group and a type there is none of.
+      "08010801",
+      `${known}0801${known}`,
+      `090102030405060708${known}`,
+      "0d010203040d01020304",
+      "0b0c",
+      "0f01",
+      // Lengths beyond the message, also some that no number holds.
+      "0affff7f0801",
+      "0affffffffffffffff7f0801",
+      "0affffffffffffffffff0108",
+      "0affffffffffffffffffff01",
+    ].map((hex) => Buffer.from(hex, "hex"));
+    for (const format of [OF_A_RUNNER, OF_A_GATEWAY]) {
+      const numbers = ["", "0803", `0a64${"00".repeat(100)}`, "090000000000000000", "0d00000000", "0a00"];
+      const large = numbers.map((number) => largeData(Buffer.from(number, "hex"), format.dataField));
+      for (const message of [...messages, ...large]) {
+        const whole = outcome([message], format);
+        for (let at = 1; at < Math.min(message.length, 120); at++) {
+          const split = [message.subarray(0, at), message.subarray(at)];
+          assert.deepEqual(outcome(split, format), whole, `${message.toString("hex", 0, 40)} in two at ${at}`);
+        }
+        assert.deepEqual(outcome(cut(message, 1), format), whole);
+      }
+    }
+  });
+
   it("may have fields that a newer peer adds, and their fields in any order", () => {
     const head = new BinaryWriter().tag(99, WireType.LengthDelimited).string("new").tag(1, WireType.Varint).uint32(200);
     const frame = new BinaryWriter()
@@ -274,6 +304,28 @@ describe("frames on the wire, by hand and by the generated code", () => {
     assert.throws(() => fromBinary(pb.EngageRequestSchema, notUtf8));
   });
 });
+
+/** A body's large piece, each of its numbers written in ten bytes, with a call's number as given. */
+function largeData(number: Uint8Array, dataField: number): Buffer {
+  const field = (tag: number, value: Uint8Array) => Buffer.concat([slow(tag * 8 + 2), slow(value.length), value]);
+  return field(1, Buffer.concat([number, field(dataField, field(1, bytes(5_000)))]));
+}
+
+function slow(value: number): Uint8Array {
+  return Uint8Array.from({ length: 10 }, (_, i) => (i < 9 ? 0x80 : 0) | (Math.floor(value / 2 ** (7 * i)) % 0x80));
+}
+
+/** The frames, or what reading them throws. */
+function outcome(pieces: readonly Buffer[], format: typeof OF_A_RUNNER | typeof OF_A_GATEWAY): unknown {
+  try {
+    return plain(
+      merged(format === OF_A_RUNNER ? decodeFrames(pieces, OF_A_RUNNER) : decodeFrames(pieces, OF_A_GATEWAY)),
+    );
+  } catch (error) {
+    assert.ok(error instanceof MalformedMessage || error instanceof ProtocolError, String(error));
+    return error.name;
+  }
+}
 
 /** Each piece in memory of its own. */
 function cut(message: Buffer, size: number): Buffer[] {
