@@ -1,3 +1,4 @@
+import { ChunkList } from "./chunk-list.ts";
 import {
   DATA_FRAME_BYTES,
   LEAST_TURN_BYTES,
@@ -11,9 +12,7 @@ import {
 /** The body of one call on its way out. */
 interface Lane<Frame> {
   readonly call: CallNumber;
-  chunks: Uint8Array[];
-  /** In all chunks. */
-  bytes: number;
+  readonly chunks: ChunkList;
   /** The writer was told to wait. */
   full: boolean;
   /** Bytes the other side has room for. */
@@ -70,7 +69,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   }
 
   open(call: CallNumber, credit: number): void {
-    this.#lanes.set(call, { call, credit, chunks: [], bytes: 0, full: false, tail: undefined, queued: false });
+    this.#lanes.set(call, { call, credit, chunks: new ChunkList(), full: false, tail: undefined, queued: false });
   }
 
   credit(call: CallNumber, bytes: number): void {
@@ -85,9 +84,8 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
     const lane = this.#lanes.get(call);
     if (lane === undefined || bytes.length === 0) return true;
     lane.chunks.push(bytes);
-    lane.bytes += bytes.length;
     this.#enqueue(lane);
-    lane.full = lane.bytes >= LANE_BYTES || lane.bytes > lane.credit;
+    lane.full = lane.chunks.bytes >= LANE_BYTES || lane.chunks.bytes > lane.credit;
     return !lane.full;
   }
 
@@ -103,8 +101,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   cut(call: CallNumber): void {
     const lane = this.#lanes.get(call);
     if (lane === undefined) return;
-    lane.chunks = [];
-    lane.bytes = 0;
+    lane.chunks.clear();
     this.#enqueue(lane);
   }
 
@@ -112,7 +109,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   close(call: CallNumber): void {
     const lane = this.#lanes.get(call);
     if (lane === undefined) return;
-    lane.chunks = [];
+    lane.chunks.clear();
     lane.tail = undefined;
     this.#lanes.delete(call);
   }
@@ -150,7 +147,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   /** One call's turn; returns the bytes it took of the budget. The tail goes with the last of them. */
   #turn(lane: Lane<Frame>, mostBytes: number, frames: (Frame | DataFrame)[]): number {
     const size = this.#piece(lane, mostBytes, frames);
-    if (lane.chunks.length > 0) return size;
+    if (lane.chunks.bytes > 0) return size;
     if (lane.tail !== undefined) {
       frames.push(lane.tail);
       this.#lanes.delete(lane.call);
@@ -163,20 +160,15 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   }
 
   #piece(lane: Lane<Frame>, mostBytes: number, frames: (Frame | DataFrame)[]): number {
-    const chunk = lane.chunks[0];
-    if (chunk === undefined) return 0;
-    const size = Math.min(chunk.length, lane.credit, mostBytes);
-    if (size === 0) return 0;
-    frames.push({ type: "data", call: lane.call, bytes: chunk.subarray(0, size), end: false });
-    lane.credit -= size;
-    lane.bytes -= size;
-    if (size < chunk.length) lane.chunks[0] = chunk.subarray(size);
-    else lane.chunks.shift();
-    return size;
+    const bytes = lane.chunks.take(Math.min(lane.credit, mostBytes));
+    if (bytes === undefined) return 0;
+    frames.push({ type: "data", call: lane.call, bytes, end: false });
+    lane.credit -= bytes.length;
+    return bytes.length;
   }
 
   #enqueue(lane: Lane<Frame>, wake = true): void {
-    const sendable = lane.chunks.length > 0 ? lane.credit > 0 : lane.tail !== undefined;
+    const sendable = lane.chunks.bytes > 0 ? lane.credit > 0 : lane.tail !== undefined;
     if (lane.queued || !sendable) return;
     lane.queued = true;
     this.#ring.push(lane);

@@ -1,3 +1,5 @@
+import { ChunkList } from "../../core/session/chunk-list.ts";
+
 /** What a queue tells whoever fills it. */
 export interface ChunkQueueEvents {
   /** There is room again, after a `push` that said there was none. */
@@ -18,12 +20,14 @@ type End = { readonly failed: false } | { readonly failed: true; readonly reason
 
 const DONE: Result = { done: true, value: undefined };
 
-/** Chunks that events bring and one reader takes. What came before an end, good or bad, is read before it. */
+/**
+ * Chunks that events bring and one reader takes, small ones that wait joined. What came before an end, good or bad, is
+ * read before it.
+ */
 export class ChunkQueue implements AsyncIterableIterator<Uint8Array, undefined> {
   readonly #events: ChunkQueueEvents;
   readonly #fullBytes: number;
-  readonly #chunks: Uint8Array[] = [];
-  #bytes = 0;
+  readonly #chunks = new ChunkList();
   #full = false;
   #end: End | undefined;
   #reader: Reader | undefined;
@@ -41,8 +45,7 @@ export class ChunkQueue implements AsyncIterableIterator<Uint8Array, undefined> 
       return true;
     }
     this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    this.#full = this.#bytes >= this.#fullBytes;
+    this.#full = this.#chunks.bytes >= this.#fullBytes;
     return !this.#full;
   }
 
@@ -61,16 +64,15 @@ export class ChunkQueue implements AsyncIterableIterator<Uint8Array, undefined> 
   /** Fails at once: what is queued is never read. */
   abort(reason: unknown): void {
     // What has ended and was not read to that end is cut short.
-    if (this.#chunks.length > 0) this.#end = undefined;
-    this.#clear();
+    if (this.#chunks.bytes > 0) this.#end = undefined;
+    this.#chunks.clear();
     this.fail(reason);
   }
 
   next(): Promise<Result> {
     if (this.#reader !== undefined) return Promise.reject(new TypeError("Cannot read: a read is under way"));
-    const chunk = this.#chunks.shift();
+    const chunk = this.#chunks.take();
     if (chunk !== undefined) {
-      this.#bytes -= chunk.length;
       this.#tellRoom();
       return Promise.resolve({ done: false, value: chunk });
     }
@@ -80,7 +82,7 @@ export class ChunkQueue implements AsyncIterableIterator<Uint8Array, undefined> 
 
   return(): Promise<Result> {
     const unread = this.#end === undefined;
-    this.#clear();
+    this.#chunks.clear();
     this.end();
     if (unread) this.#events.abandoned();
     return Promise.resolve(DONE);
@@ -107,13 +109,8 @@ export class ChunkQueue implements AsyncIterableIterator<Uint8Array, undefined> 
 
   /** Half empty, so that one read does not start and stop the source. */
   #tellRoom(): void {
-    if (!this.#full || this.#bytes > this.#fullBytes / 2) return;
+    if (!this.#full || this.#chunks.bytes > this.#fullBytes / 2) return;
     this.#full = false;
     this.#events.room();
-  }
-
-  #clear(): void {
-    this.#chunks.length = 0;
-    this.#bytes = 0;
   }
 }

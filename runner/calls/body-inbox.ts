@@ -1,8 +1,10 @@
+import { ChunkList } from "../../core/session/chunk-list.ts";
+
 /** A request body on its way to the function: read once, in order, as fast as the function takes it. */
 export class BodyInbox {
   readonly #consumed: (bytes: number) => void;
   #first: Uint8Array;
-  #chunks: Uint8Array[] = [];
+  readonly #chunks = new ChunkList();
   #ended = false;
   #failure: Error | undefined;
   #wake: () => void = () => {};
@@ -14,7 +16,7 @@ export class BodyInbox {
   }
 
   push(bytes: Uint8Array, end: boolean): void {
-    if (bytes.length > 0) this.#chunks.push(bytes);
+    this.#chunks.push(bytes);
     this.#ended = end;
     this.#wake();
   }
@@ -23,21 +25,20 @@ export class BodyInbox {
   fail(reason: Error): void {
     if (this.#ended) return;
     this.#failure ??= reason;
-    this.#chunks = [];
+    this.#chunks.clear();
     this.#wake();
   }
 
-  /** Each time all that has come by then, in the pieces it came in. */
+  /** Each time all that has come by then, in the pieces it came in, small ones joined. */
   async *read(): AsyncGenerator<readonly Uint8Array[]> {
     if (this.#first.length > 0) yield [this.#first];
     this.#first = new Uint8Array();
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
-      const chunks = this.#chunks;
-      if (chunks.length > 0) {
-        this.#chunks = [];
-        yield chunks;
-        this.#consumed(chunks.reduce((bytes, { length }) => bytes + length, 0));
+      const { bytes } = this.#chunks;
+      if (bytes > 0) {
+        yield this.#chunks.takeAll();
+        this.#consumed(bytes);
       } else if (this.#ended) {
         return;
       } else {

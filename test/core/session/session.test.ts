@@ -77,6 +77,30 @@ describe("a session", () => {
     assert.equal(port.write(new Uint8Array(1_000)), false);
   });
 
+  it("carries an answer written byte by byte in few frames where it waits, and its first byte at once", () => {
+    const limits = { firstBytes: 40_000, callBytes: 40_000, sessionBytes: 1_000_000, leastBytes: 1_000 };
+    const pair = new SessionPair(limits);
+    const { handler, number } = offer(pair);
+    pair.toRunner();
+    const { port } = onlyCall(pair);
+    port.accept("c1");
+    port.write(Uint8Array.of(0));
+    pair.toGateway();
+    assert.equal(handler.bytes, 1);
+
+    for (let i = 1; i < 100_000; i++) port.write(Uint8Array.of(i % 251));
+    port.finish(OK);
+    for (let consumed = 0; handler.finished === undefined; consumed = handler.bytes) {
+      pair.settle();
+      assert.ok(handler.bytes > consumed && handler.bytes - consumed <= 40_000, "as much as it has credit for");
+      pair.gateway.consumed(number, handler.bytes - consumed);
+    }
+
+    const came = pair.crossed.flatMap((frame) => (frame.type === "data" ? [frame.bytes] : []));
+    assert.ok(came.length < 20, `${came.length} frames`);
+    assert.ok(Buffer.concat(came).equals(Uint8Array.from({ length: 100_000 }, (_, i) => i % 251)));
+  });
+
   it("lets a pending call run only after the gateway's start", () => {
     const pair = new SessionPair();
     const { handler } = offer(pair);

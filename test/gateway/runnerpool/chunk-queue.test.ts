@@ -9,14 +9,16 @@ function queueOf(fullBytes: number) {
   return { queue, told };
 }
 
+/** What is not joined. */
+const LARGE = 4_096;
 const bytes = (length: number) => new Uint8Array(length);
 
 describe("ChunkQueue", () => {
   it("is full at its limit, and tells of room once when half of that is read", async () => {
-    const { queue, told } = queueOf(4);
+    const { queue, told } = queueOf(4 * LARGE);
 
     assert.deepEqual(
-      [1, 1, 1, 1].map((length) => queue.push(bytes(length))),
+      [LARGE, LARGE, LARGE, LARGE].map((length) => queue.push(bytes(length))),
       [true, true, true, false],
     );
     await queue.next();
@@ -24,6 +26,20 @@ describe("ChunkQueue", () => {
     await queue.next();
     await queue.next();
 
+    assert.deepEqual(told, ["room"]);
+  });
+
+  it("joins what comes byte by byte and waits, and counts every byte", async () => {
+    const { queue, told } = queueOf(100_000);
+    const full = Array.from({ length: 100_000 }, (_, i) => queue.push(Uint8Array.of(i % 251))).indexOf(false);
+    queue.end();
+
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of queue) chunks.push(chunk);
+
+    assert.equal(full, 99_999);
+    assert.equal(chunks.length, 7);
+    assert.ok(Buffer.concat(chunks).equals(Uint8Array.from({ length: 100_000 }, (_, i) => i % 251)));
     assert.deepEqual(told, ["room"]);
   });
 
