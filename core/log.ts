@@ -48,28 +48,35 @@ export function createLog(options: LogOptions = {}, fields: LogFields = {}): Log
 
 /** How long a line that nobody waits for may wait for others to be written with. */
 const LINGER_MS = 10;
-/** So many characters are written without waiting for more. */
-const MOST_UNWRITTEN = 16 * 1024;
+/** What one write to a pipe that other processes write to as well keeps in one piece: PIPE_BUF of Linux. */
+const MOST_UNWRITTEN_BYTES = 4_096;
 
 let unwritten = "";
+let unwrittenBytes = 0;
 let watching = false;
 let lingering: NodeJS.Timeout | undefined;
 
 /** One write for many lines: each is a system call. What somebody must hear is written at once. */
 function writeToStderr(line: string, level: LogLevel): void {
-  if (!watching) process.on("exit", flush);
+  if (!watching) process.on("exit", flushLog);
   watching = true;
+  const bytes = Buffer.byteLength(line);
+  if (unwrittenBytes + bytes > MOST_UNWRITTEN_BYTES) flushLog();
   unwritten += line;
-  lingering ??= setTimeout(flush, LINGER_MS).unref();
-  if (level === "warn" || level === "error" || unwritten.length >= MOST_UNWRITTEN) flush();
+  unwrittenBytes += bytes;
+  lingering ??= setTimeout(flushLog, LINGER_MS).unref();
+  if (level === "warn" || level === "error" || unwrittenBytes >= MOST_UNWRITTEN_BYTES) flushLog();
 }
 
-function flush(): void {
+/** Writes the lines that still wait: what goes to stderr without the log must not come before them. */
+export function flushLog(): void {
   clearTimeout(lingering);
   lingering = undefined;
   if (unwritten === "") return;
-  process.stderr.write(unwritten);
+  const lines = unwritten;
   unwritten = "";
+  unwrittenBytes = 0;
+  process.stderr.write(lines);
 }
 
 /** A log that says nothing, for embedders and tests. */

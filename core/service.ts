@@ -10,7 +10,7 @@ import {
   type SettingTable,
   type Settings,
 } from "./config.ts";
-import { createLog, type Log, type LogLevel } from "./log.ts";
+import { createLog, flushLog, type Log, type LogLevel } from "./log.ts";
 import { stopOnSignals } from "./stop-requests.ts";
 import { WORKER_SETTINGS, workerCount } from "./workers/settings.ts";
 import type { Vitals } from "./workers/vitals.ts";
@@ -129,6 +129,7 @@ export async function runService<Table extends SettingTable & CommonTable, Optio
     log.info("Stopped");
     program.exitCode = running.exitCode?.() ?? 0;
   } catch (error) {
+    flushLog();
     program.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     program.exitCode = 1;
   } finally {

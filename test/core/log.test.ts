@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, it } from "node:test";
 
-import { createLog, type LogOptions } from "../../core/log.ts";
+import { createLog, flushLog, type LogOptions } from "../../core/log.ts";
 
 function linesOf(options: LogOptions) {
   const lines: string[] = [];
@@ -81,6 +81,25 @@ describe("createLog", () => {
 
     assert.equal(before, 0);
     assert.deepEqual(written, ["info  first\nwarn  second\n", "info  third\n"]);
+  });
+
+  it("writes no more together than a pipe that others write to takes in one piece", (t) => {
+    const written: string[] = [];
+    t.mock.method(process.stderr, "write", (text: string) => (written.push(text), true));
+    const log = createLog();
+    const isLine = (text: string) => (text.match(/\n/g) ?? []).length === 1;
+
+    // Of two bytes each: characters are not what counts.
+    for (let i = 0; i < 40; i++) log.info("é".repeat(150));
+    log.info("long".repeat(2_000));
+    log.info("after");
+    flushLog();
+
+    const long = written.filter((text) => Buffer.byteLength(text) > 4_096);
+    assert.deepEqual([long.length, ...long.map(isLine)], [1, true]);
+    assert.equal(written.join("").split("\n").length - 1, 42);
+    assert.ok(written.length < 10, `${written.length} writes`);
+    assert.match(written.at(-1) ?? "", / info  after\n$/);
   });
 
   it("carries fields on", () => {
