@@ -44,7 +44,8 @@ export interface Snapshot {
 }
 
 /**
- * Orders the candidates, by their index: who is asked first, second and so on. Each comes once. Pure: the same
- * snapshot gives the same order. Read as far as it is needed, so the first should cost the least.
+ * Orders the candidates, by their index: who is asked first, second and so on. Each comes once. It depends on the
+ * snapshot alone and changes nothing. Read as far as it is needed, so the first should cost the least; what is worked
+ * out later sees the candidates, which are live views, as they are then.
  */
 export type Rank = (snapshot: Snapshot) => Iterable<number>;

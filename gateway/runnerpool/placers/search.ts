@@ -120,8 +120,11 @@ export class Search {
     if (candidates.length === 1 && ranked === undefined) return ONLY;
     const { clock, random } = this.#parts;
     const snapshot: Snapshot = { need: this.#need, candidates, chance: random(), now: clock.now() };
-    ranked?.(snapshot, [...rank(snapshot)]);
-    return rank(snapshot);
+    if (ranked === undefined) return rank(snapshot);
+    // As an array: what is told must be what is asked, though the first runner's refusal changes its view.
+    const order = [...rank(snapshot)];
+    ranked(snapshot, order);
+    return order;
   }
 
   /** Its room was promised to this call. */
