@@ -15,7 +15,14 @@ import { CallPhases } from "./call-phases.ts";
 import { DIRECT, type Framing } from "./framing.ts";
 import { IncomingBody, type BodyHolder } from "./incoming-body.ts";
 import type { InvokeLimits } from "./limits.ts";
-import { followClient, nodeBindings, rawHeaders, readableBody, resetConnection } from "./node-bindings.ts";
+import {
+  followClient,
+  nodeBindings,
+  rawHeaders,
+  readableBody,
+  resetConnection,
+  untouchedIncoming,
+} from "./node-bindings.ts";
 import { ResponseCollector } from "./response-collector.ts";
 
 /** What the invoke path works with. */
@@ -71,8 +78,8 @@ export class Exchange {
     const holder = (): BodyHolder => {
       const { raw } = c.req;
       if (raw !== original) return { raw, declaredBytes: undefined, incoming: undefined };
-      const { incoming } = nodeBindings(c);
-      readable ??= this.declaredBytes === 0 ? raw : readableBody(raw, incoming);
+      const incoming = untouchedIncoming(c);
+      readable ??= this.declaredBytes === 0 ? raw : readableBody(raw, nodeBindings(c).incoming);
       return { raw: readable, declaredBytes: this.declaredBytes, incoming };
     };
     const { limits, clock } = parts;

@@ -13,7 +13,7 @@ export interface BodyHolder {
   readonly raw: Request;
   /** What the client declared; undefined where it said nothing, or another request took its place. */
   readonly declaredBytes: number | undefined;
-  /** The HTTP server's own request, where the body is still its. */
+  /** The HTTP server's own request, where its body is still its own. */
   readonly incoming: IncomingMessage | undefined;
 }
 
@@ -77,9 +77,7 @@ export class IncomingBody {
   }
 
   async #readWhole(): Promise<Uint8Array> {
-    const { raw, declaredBytes } = this.#holder();
-    if (declaredBytes === 0) return EMPTY;
-    if (raw.bodyUsed) throw new CallError("body_consumed");
+    const { raw, declaredBytes } = this.#unread();
     const { maxBufferedBytes } = this.#options.limits;
     if (declaredBytes !== undefined) {
       if (declaredBytes > maxBufferedBytes) throw tooBig(declaredBytes, maxBufferedBytes);
@@ -138,9 +136,15 @@ export class IncomingBody {
     }
   }
 
+  /** @throws CallError where somebody read it, or a runner gets it as a stream: what is left is not the body */
+  #unread(): BodyHolder {
+    const holder = this.#holder();
+    if (this.#chunks !== undefined || holder.raw.bodyUsed) throw new CallError("body_consumed");
+    return holder;
+  }
+
   #open(): BodyChunks | undefined {
-    const { raw, incoming } = this.#holder();
-    if (raw.bodyUsed) throw new CallError("body_consumed");
+    const { raw, incoming } = this.#unread();
     try {
       return (this.#chunks = requestChunks(raw, incoming));
     } catch (cause) {

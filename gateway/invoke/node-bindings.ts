@@ -14,6 +14,29 @@ export function nodeBindings(c: Context<GatewayEnv>): Partial<HttpBindings> {
   return bindings ?? {};
 }
 
+/** What a web request of the HTTP server's adapter holds before anybody has had to do with its body. */
+const BODY_UNTOUCHED = new Set([
+  "incomingKey",
+  "methodKey",
+  "urlKey",
+  "headersKey",
+  "abortControllerKey",
+  "abortReason",
+]);
+
+/**
+ * The HTTP server's own request, where its body is still its own. The adapter's web request makes a real one for all
+ * but the method, the URL and the headers; that one, or a clone of it, reads the body from then on, though not at once.
+ */
+export function untouchedIncoming(c: Context<GatewayEnv>): IncomingMessage | undefined {
+  const { incoming } = nodeBindings(c);
+  if (incoming === undefined) return undefined;
+  // What is not known counts as touched: another release of the adapter then costs time, and no bytes.
+  const marks = Object.getOwnPropertySymbols(c.req.raw);
+  const untouched = marks.length > 0 && marks.every(({ description = "" }) => BODY_UNTOUCHED.has(description));
+  return untouched ? incoming : undefined;
+}
+
 const WITHOUT_BODY = new Set(["GET", "HEAD", "TRACE"]);
 
 /** A request whose body can be read: HTTP allows one in a GET, and the web's `Request` does not. */

@@ -3,9 +3,13 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
 
+import { createMiddleware } from "hono/factory";
+
 import { systemClock, type Clock } from "../../../core/clock.ts";
+import { NO_TIMINGS } from "../../../core/session/frames.ts";
 import type { InvokeLimits } from "../../../gateway/invoke/limits.ts";
 import { listen } from "../../../gateway/listen.ts";
+import type { GatewayEnv } from "../../../gateway/overrider.ts";
 import { errorBody } from "../../../kiln/testing/error-body.ts";
 import { answers, echoes, readBody, runs, someTurns, type Behaviour } from "../../../kiln/testing/fake-runner.ts";
 import { gatewayFor } from "../../../kiln/testing/gateway-for.ts";
@@ -107,6 +111,59 @@ describe("a request body", () => {
     assert.ok(offered !== undefined && "stream" in offered);
     assert.throws(() => offered.stream.rest(), /twice/);
   });
+
+  it("that went to a runner as a stream is not there for middleware afterwards", async () => {
+    const reads: Promise<string>[] = [];
+    const late = createMiddleware<GatewayEnv>(async (c, next) => {
+      await next();
+      reads.push(c.req.text());
+      await reads[0]?.catch(() => {});
+    });
+    const { app, invoke } = gatewayFor(echoes, { overriders: [late] });
+    await using listener = await listen(app, { host: "127.0.0.1", port: 0 });
+
+    for (const send of [invoke, (init: RequestInit) => fetch(`http://${listener.address}/invoke/hello`, init)]) {
+      reads.length = 0;
+      const body = written();
+      body.write(65 * KIB);
+      body.end();
+      assert.equal((await (await send({ ...body.init, method: "POST" })).arrayBuffer()).byteLength, 65 * KIB);
+      const [read = Promise.resolve("not read")] = reads;
+      await assert.rejects(read, { code: "body_consumed" });
+    }
+  });
+
+  for (const bytes of [5, 600_000]) {
+    it(
+      `of ${bytes} bytes that middleware cloned is whole for the function, and then in the copy`,
+      { timeout: 30_000 },
+      async () => {
+        const copies: ArrayBuffer[] = [];
+        const clones = createMiddleware<GatewayEnv>(async (c, next) => {
+          const copy = c.req.raw.clone();
+          await next();
+          copies.push(await copy.arrayBuffer());
+        });
+        const readsAll = runs(async (sink, call) => {
+          const { length } = await readBody(call);
+          sink.head({ status: 200, headers: [] });
+          sink.data(Buffer.from(String(length)), () => {});
+          sink.finish({ ok: true, timings: NO_TIMINGS });
+        });
+        const { app } = gatewayFor(readsAll, { overriders: [clones], limits: { bodyReadTimeoutMs: 5_000 } });
+        await using listener = await listen(app, { host: "127.0.0.1", port: 0 });
+
+        const init = { method: "POST", body: Buffer.alloc(bytes, "x") };
+        const response = await fetch(`http://${listener.address}/invoke/hello`, init);
+
+        assert.equal(await response.text(), String(bytes));
+        assert.deepEqual(
+          copies.map(({ byteLength }) => byteLength),
+          [bytes],
+        );
+      },
+    );
+  }
 
   it("that is declared too big is refused before anything, by both sizes", async () => {
     const { app } = post(answers(""), { maxRequestBytes: 50 });
