@@ -21,6 +21,9 @@ const PROBES = { probe: {}, slow: {} };
 /** What an old gateway's functions file does not know, and an old runner has never heard of. */
 const NEW_SETTINGS = { ...PROBES, many: { concurrency: 4, min_containers: 1, max_containers: 2, max_calls: 100 } };
 
+/** How long a new runner that stops waits for the last word of an old gateway, which has none. */
+const RUNNER = { FN_PING_TIMEOUT_MSECS: "1000" };
+
 const authority = await createAuthority();
 
 for (const commit of COMMITS) {
@@ -46,7 +49,7 @@ for (const commit of COMMITS) {
         before(async () => {
           counts = await mkdtemp(join(tmpdir(), "kiln-runs-"));
           made.defer(() => rm(counts, { recursive: true }));
-          runner = made.use(await runnerProcess(authority, "kiln-runner", "0", {}, treeFor("runner")));
+          runner = made.use(await runnerProcess(authority, "kiln-runner", "0", RUNNER, treeFor("runner")));
           const functions = probeFunctions(newOne === "gateway" ? NEW_SETTINGS : PROBES);
           gateway = made.use(await gatewayProcess(authority, [runner.address], functions, {}, treeFor("gateway")));
           url = `http://${gateway.address}`;
