@@ -16,29 +16,18 @@ const SIGKILLED = 137;
 const OOM_NEWS = { tries: 5, everyMs: 20 } as const;
 const REWATCH_MS = 1_000;
 
-/**
- * How a container ended that starts, or fails to. Never rejects: where the daemon went away, it is asked again until it
- * is back.
- */
+/** How a container ended that starts, or fails to. Never rejects: a daemon that went away is asked again once it is back. */
 export async function watchExit(
   id: string,
   starting: Promise<void>,
   dependencies: ExitDependencies,
 ): Promise<ContainerExit> {
-  const { clock, gone } = dependencies;
   // It does not run before, either.
   await starting.catch(() => {});
   const exitCode = await exitCodeOf(id, undefined, dependencies);
-  while (exitCode !== undefined && !gone.aborted) {
-    try {
-      return { exitCode, outOfMemory: await outOfMemory(id, exitCode, dependencies) };
-    } catch (error) {
-      if (isGone(error)) break;
-      await pause(clock, REWATCH_MS, gone);
-    }
-  }
-  // Without a code, somebody removed it before it had told anything.
-  return { exitCode: exitCode ?? SIGKILLED, outOfMemory: false };
+  // Somebody removed it before it had told anything.
+  if (exitCode === undefined) return { exitCode: SIGKILLED, outOfMemory: false };
+  return { exitCode, outOfMemory: await outOfMemory(id, exitCode, dependencies) };
 }
 
 /** Its exit code, or undefined for a container that is removed. Never rejects either. */
@@ -61,14 +50,16 @@ export async function exitCodeOf(
   return undefined;
 }
 
-/** Reads the flag: an exit code of 137 is any SIGKILL. The daemon may hear of the memory after it heard of the end. */
+/**
+ * Reads the flag: an exit code of 137 is any SIGKILL. The daemon may hear of the memory after it heard of the end. Never
+ * rejects: a daemon that does not tell has not heard of it.
+ */
 async function outOfMemory(
   id: string,
   exitCode: number,
   { engine, clock, leaving }: ExitDependencies,
 ): Promise<boolean> {
   for (let left: number = OOM_NEWS.tries; ; left -= 1) {
-    // A daemon that goes away with its answer leaves what it had said before.
     if (await engine.outOfMemory(id).catch(() => false)) return true;
     if (exitCode !== SIGKILLED || left === 0 || leaving.aborted) return false;
     await pause(clock, OOM_NEWS.everyMs, leaving);
