@@ -68,6 +68,10 @@ export class ContainerLog implements OutputWriter {
     if (this.#splitters[stream].isInside) this.#begun[stream] ??= this.#account;
   }
 
+  gap(): void {
+    this.#flush(true);
+  }
+
   end(): void {
     this.#flush(false);
     this.#options.ended();
@@ -84,7 +88,7 @@ export class ContainerLog implements OutputWriter {
     return { callId, between, bytesLeft: this.#options.maxBytes, cut: false };
   }
 
-  /** Passes on what has begun and not ended. @param cut - it may have an end all the same, which is then another call's */
+  /** Passes on what has begun and not ended. @param cut - it may have an end all the same, which is lost or another call's */
   #flush(cut: boolean): void {
     for (const stream of ["stdout", "stderr"] as const) {
       this.#splitters[stream].flush((piece) => this.#take(stream, piece, cut));

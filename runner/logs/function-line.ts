@@ -12,7 +12,7 @@ export interface FunctionLine extends LineOrigin {
   readonly text: string;
   /**
    * It had not ended, and goes on with the next one of this container, stream and call. Where another call began
-   * meanwhile there may be none.
+   * meanwhile there may be none, and where Docker was away that one may be another line.
    */
   readonly partial: boolean;
 }

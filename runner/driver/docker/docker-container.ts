@@ -26,8 +26,8 @@ export interface StartDependencies {
 
 /** The end is told on one connection and the last output on another. */
 const LAST_NEWS_MS = 500;
-/** Between two tries to read on from a container whose daemon went away. */
-const REATTACH_MS = 500;
+/** Between two tries to read on from a container whose daemon went away; doubled while the daemon is there and refuses. */
+const REATTACH_MS = { least: 500, most: 8_000 } as const;
 /** A create whose answer was lost may still be under way in the daemon. */
 const LOST_CREATE = { tries: 20, everyMs: 250 } as const;
 
@@ -120,12 +120,15 @@ async function attachAgain(
   let over = false;
   const end = ended.then(() => (over = true));
   await settled(end, clock);
+  let waitMs: number = REATTACH_MS.least;
   while (!over && !gone.aborted) {
     try {
       return await attach();
     } catch (error) {
       if (isGone(error)) break;
-      await Promise.race([end, pause(clock, REATTACH_MS, gone)]);
+      // A paused container is refused for as long as it is paused.
+      waitMs = isUnavailable(error) ? REATTACH_MS.least : Math.min(2 * waitMs, REATTACH_MS.most);
+      await Promise.race([end, pause(clock, waitMs, gone)]);
     }
   }
   return undefined;
@@ -149,9 +152,13 @@ async function create(options: ContainerCreateOptions, dependencies: StartDepend
 
 /** Whether the daemon may have created a container and not been able to say so. */
 function answerLost(error: unknown): boolean {
-  if (!(error instanceof CallError) || error.code !== "docker_unavailable") return false;
+  if (!isUnavailable(error)) return false;
   const { cause } = error;
   return !(cause instanceof Error && "syscall" in cause && cause.syscall === "connect");
+}
+
+function isUnavailable(error: unknown): error is CallError {
+  return error instanceof CallError && error.code === "docker_unavailable";
 }
 
 async function removeLost(name: string, engine: ContainerEngine, clock: Clock): Promise<void> {

@@ -61,9 +61,11 @@ export function readOutput(
     writer?.write(stream, bytes);
   };
   const readAll = async () => {
-    for (let next: Duplex | undefined = first; next !== undefined; next = await again()) {
+    for (let next: Duplex | undefined = first; next !== undefined;) {
       await readOne(next, take, closed.signal);
       if (closed.signal.aborted) break;
+      next = await again();
+      if (next !== undefined) writer?.gap();
     }
     writer?.end();
   };

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { type Duplex, PassThrough } from "node:stream";
 import { describe, it } from "node:test";
 
-import { demultiplex, splitLines } from "../../../../runner/driver/docker/output.ts";
+import { systemClock } from "../../../../core/clock.ts";
+import { taskFor } from "../../../../kiln/testing/task-for.ts";
+import { demultiplex, readOutput, splitLines } from "../../../../runner/driver/docker/output.ts";
 import type { OutputStream } from "../../../../runner/driver/driver.ts";
+import { FunctionLogs } from "../../../../runner/logs/function-logs.ts";
 
 function frame(stream: OutputStream, text: string): Buffer {
   const header = Buffer.alloc(8);
@@ -27,6 +31,25 @@ describe("demultiplex", () => {
 
       assert.deepEqual(seen, { stdout: "onethree", stderr: "two" }, `chunks of ${size}`);
     }
+  });
+});
+
+describe("readOutput", () => {
+  it("does not join a line that an outage cut with what comes after it", async () => {
+    const lines: string[] = [];
+    const sink = ({ text, partial }: { text: string; partial: boolean }) =>
+      void lines.push(`${text}${partial ? "…" : ""}`);
+    const writer = new FunctionLogs({ clock: systemClock, sink }).open("c1", taskFor("probe"));
+    const connection = (...frames: readonly Buffer[]): Duplex => new PassThrough().end(Buffer.concat(frames));
+    const later = [
+      connection(frame("stderr", "anything else\n")),
+      connection(frame("stdout", "whole\n"), frame("stderr", "last words")),
+    ];
+    const first = connection(frame("stdout", "whole\n"), frame("stderr", "cut by the out"));
+
+    await readOutput(first, writer, async () => later.shift()).ended;
+
+    assert.deepEqual(lines, ["whole", "cut by the out…", "anything else", "whole", "last words"]);
   });
 });
 
