@@ -66,7 +66,7 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
       last = await worker.exited;
       serving = undefined;
       // Of no effect where one has served before.
-      began.reject(new Error(`Worker ${number} ${howEnded(last)} before it served`));
+      began.reject(new Error(`Worker ${number} ${howItFailed(last)}`));
       options.left();
       if (stopping.signal.aborted || before === undefined) return;
       if (!served && !options.othersServe()) return options.lost();
@@ -109,6 +109,7 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
   };
 }
 
-function howEnded({ code, signal }: WorkerExit): string {
-  return signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
+function howItFailed({ code, signal, reason }: WorkerExit): string {
+  if (reason !== undefined) return `could not be started: ${reason}`;
+  return `${signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`} before it served`;
 }

@@ -1,4 +1,4 @@
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import process from "node:process";
 
 import type { Clock } from "../clock.ts";
@@ -12,6 +12,8 @@ import { WORKER_FLAG } from "./worker.ts";
 export interface WorkerExit {
   readonly code: number | null;
   readonly signal: string | null;
+  /** Why there was no process at all. */
+  readonly reason?: string;
 }
 
 /** A worker as its parent sees it. */
@@ -40,10 +42,16 @@ export interface WorkerProcessOptions {
 
 const PATIENCE_MS = 1_000;
 
-/** Starts this program once more, with the same arguments, as a worker. */
+/** Starts this program once more, with the same arguments, as a worker. One that cannot be started has ended with 1. */
 export function startWorker({ number, settings, whole, clock }: WorkerProcessOptions): WorkerProcess {
   const [, main = "", ...args] = process.argv;
-  const worker = fork(main, [...args, `${WORKER_FLAG}${number}`]);
+  let worker: ChildProcess;
+  try {
+    worker = fork(main, [...args, `${WORKER_FLAG}${number}`]);
+  } catch (error) {
+    // Of what the system answers, Node emits some errors (EAGAIN) and throws others (ENOMEM).
+    return notStarted(error);
+  }
   const serving = Promise.withResolvers<Serving | undefined>();
   const exited = Promise.withResolvers<WorkerExit>();
   const send = (message: WorkerMessage) => {
@@ -60,9 +68,9 @@ export function startWorker({ number, settings, whole, clock }: WorkerProcessOpt
     exited.resolve(exit);
   };
   worker.on("exit", (code: number | null, signal: string | null) => ended({ code, signal }));
-  // The system has no room for another process; one that runs and cannot be reached tells so by its end.
-  worker.on("error", () => {
-    if (worker.pid === undefined) ended({ code: 1, signal: null });
+  // One that runs and cannot be reached tells so by its end.
+  worker.on("error", (error) => {
+    if (worker.pid === undefined) ended(noProcess(error));
   });
   send({ kind: "begin", settings });
   return {
@@ -74,4 +82,22 @@ export function startWorker({ number, settings, whole, clock }: WorkerProcessOpt
     hurry: () => send({ kind: "hurry" }),
     kill: () => void worker.kill("SIGKILL"),
   };
+}
+
+function notStarted(error: unknown): WorkerProcess {
+  const nothing = () => {};
+  const unknown = () => Promise.reject(new Error("Cannot ask a worker that was not started"));
+  return {
+    pid: undefined,
+    serving: Promise.resolve(undefined),
+    exited: Promise.resolve(noProcess(error)),
+    vitals: { metrics: unknown, readiness: unknown },
+    stop: nothing,
+    hurry: nothing,
+    kill: nothing,
+  };
+}
+
+function noProcess(error: unknown): WorkerExit {
+  return { code: 1, signal: null, reason: error instanceof Error ? error.message : String(error) };
 }
