@@ -79,7 +79,8 @@ export async function runService<Table extends SettingTable & CommonTable, Optio
 ): Promise<void> {
   const worker = await joinParent(program);
   // Never disposed: until the very end a signal asks for what is under way already.
-  const { asked, hurried } = worker?.stop ?? stopOnSignals(program);
+  const stop = worker?.stop ?? stopOnSignals(program);
+  const { asked, hurried } = stop;
   // A closed terminal, or a reader that left, must not end the process before it has cleaned up.
   program.stdout.on("error", () => {});
   program.stderr.on("error", () => {});
@@ -111,10 +112,12 @@ export async function runService<Table extends SettingTable & CommonTable, Optio
             settingsOf: await service.share(settings, workers),
             restartMaxMs: common.FN_WORKER_RESTART_MAX_MSECS,
             drainMs: common.FN_DRAIN_MSECS,
-            asked,
+            stop,
             log,
           }));
-      program.stdout.write(`${JSON.stringify({ ready: true, address: running.address, admin: running.admin })}\n`);
+      const ready = JSON.stringify({ ready: true, address: running.address, admin: running.admin });
+      // Whoever asked it to stop meanwhile waits for its end alone, and not all of it may serve.
+      if (!asked.aborted) program.stdout.write(`${ready}\n`);
     } else {
       const served = await service.start(given);
       worker.ready(served);

@@ -1,38 +1,42 @@
 import { pause, type Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { StopRequests } from "../stop-requests.ts";
 import { restartDelayMs } from "./settings.ts";
 import type { Vitals } from "./vitals.ts";
 import type { Serving } from "./worker-place.ts";
-import { startWorker, type WorkerExit, type WorkerProcess } from "./worker-process.ts";
+import type { WorkerExit, WorkerProcess } from "./worker-process.ts";
 
 /** One of several workers, whichever process it is at the time. */
 export interface KeptWorker {
   /** Where it serves, while it does. */
   readonly serving: Serving | undefined;
+  /** Whether it serves, or may after the start that is under way or the next one: not where the last one has failed. */
+  readonly mayServe: boolean;
   /** What it tells of itself, while it serves. */
   readonly vitals: Vitals | undefined;
   /** Resolves once its first process serves. @throws Error where that ended before; there is no other then */
   readonly began: Promise<Serving>;
   /** Asks it to end, and ends it by force when it does not. Resolves to its exit code. */
-  end(hurried: AbortSignal): Promise<number>;
+  end(): Promise<number>;
 }
 
 export interface KeptWorkerOptions {
   /** From 1. */
   readonly number: number;
-  /** Its own settings; with where it served, if it is started again. */
-  readonly settings: (before: Serving | undefined) => Readonly<Record<string, unknown>>;
-  readonly whole: Vitals;
+  /** Starts a process of it; with where it served, if it is started again. */
+  readonly start: (before: Serving | undefined) => WorkerProcess;
   readonly restartMaxMs: number;
   /** How long it may take to end by itself. */
   readonly graceMs: number;
+  /** What is asked of all: a signal may have reached its process too, which then ends and is not started again. */
+  readonly stop: Pick<StopRequests, "asked" | "hurried">;
   /** Told when one of its processes is gone. */
   readonly left: () => void;
   /** Told when one is started in the place of another. */
   readonly again: () => void;
-  /** Whether another worker serves. */
-  readonly othersServe: () => boolean;
-  /** Told when it is given up, since it cannot be started again and no other serves. */
+  /** Asked when it may not serve itself. */
+  readonly othersMayServe: () => boolean;
+  /** Told when it is given up, since its start has failed and so has every other's. */
   readonly lost: () => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,19 +47,26 @@ const STEADY_MS = 60_000;
 /** What is left once calls are no longer waited for: a runner's containers are removed within 30 s. */
 const LEAVING_MS = 45_000;
 
+/** What ends a process that does not listen for it yet. */
+const STOP_SIGNALS: readonly (string | null)[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
 /** Starts a worker, and another in its place whenever one ends unasked. */
 export function keepWorker(options: KeptWorkerOptions): KeptWorker {
-  const { number, whole, clock, log } = options;
+  const { number, clock, log } = options;
+  const { asked, hurried } = options.stop;
   const began = Promise.withResolvers<Serving>();
-  const stopping = new AbortController();
+  const ending = new AbortController();
+  const stopping = AbortSignal.any([asked, ending.signal]);
   let worker: WorkerProcess;
   let serving: Serving | undefined;
+  let mayServe = true;
   let last: WorkerExit;
 
   const keep = async () => {
     let before: Serving | undefined;
     for (let ends = 0; ; ends++) {
-      worker = startWorker({ number, settings: options.settings(before), whole, clock });
+      mayServe = true;
+      worker = options.start(before);
       serving = await worker.serving;
       const since = clock.now();
       const served = serving !== undefined;
@@ -65,16 +76,17 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
       }
       last = await worker.exited;
       serving = undefined;
+      mayServe = served;
       // Of no effect where one has served before.
       began.reject(new Error(`Worker ${number} ${howItFailed(last)}`));
       options.left();
-      if (stopping.signal.aborted || before === undefined) return;
-      if (!served && !options.othersServe()) return options.lost();
+      if (stopping.aborted || before === undefined) return;
+      if (!served && !options.othersMayServe()) return options.lost();
       if (served && clock.now() - since > STEADY_MS) ends = 0;
       const inMs = restartDelayMs(ends, options.restartMaxMs);
       log.error("Worker ended, another is started in its place", { worker: number, pid: worker.pid, ...last, inMs });
-      await pause(clock, inMs, stopping.signal);
-      if (stopping.signal.aborted) return;
+      await pause(clock, inMs, stopping);
+      if (stopping.aborted) return;
       options.again();
     }
   };
@@ -86,12 +98,15 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
     get serving() {
       return serving;
     },
+    get mayServe() {
+      return mayServe;
+    },
     get vitals() {
       return serving === undefined ? undefined : worker.vitals;
     },
     began: began.promise,
-    async end(hurried) {
-      stopping.abort();
+    async end() {
+      ending.abort();
       worker.stop();
       const hurry = () => worker.hurry();
       hurried.addEventListener("abort", hurry, { once: true });
@@ -104,9 +119,14 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
       }
       await kept;
       hurried.removeEventListener("abort", hurry);
-      return last.code ?? 1;
+      return exitCodeOf(last, mayServe);
     },
   };
+}
+
+/** One that a signal to all of them ended before it could listen for it has done as it was asked. */
+function exitCodeOf({ code, signal }: WorkerExit, hasServed: boolean): number {
+  return code ?? (!hasServed && STOP_SIGNALS.includes(signal) ? 0 : 1);
 }
 
 function howItFailed({ code, signal, reason }: WorkerExit): string {

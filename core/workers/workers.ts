@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import process from "node:process";
 
 import { systemClock } from "../clock.ts";
@@ -5,10 +6,12 @@ import type { Log } from "../log.ts";
 import { createMetrics } from "../metrics.ts";
 import { processMetrics } from "../process-metrics.ts";
 import type { Readiness } from "../readiness.ts";
+import type { StopRequests } from "../stop-requests.ts";
 import { keepWorker, type KeptWorker } from "./kept-worker.ts";
 import { MetricsSum } from "./metrics-sum.ts";
 import type { Vitals } from "./vitals.ts";
 import type { Serving, WorkerPlace } from "./worker-place.ts";
+import { startWorker } from "./worker-process.ts";
 
 export interface WorkersOptions {
   readonly count: number;
@@ -17,29 +20,30 @@ export interface WorkersOptions {
   readonly restartMaxMs: number;
   /** How long calls may go on once it is told to stop. */
   readonly drainMs: number;
-  /** A stop that is asked for while they are started. */
-  readonly asked: AbortSignal;
+  /** Heeded from the first start on. */
+  readonly stop: Pick<StopRequests, "asked" | "hurried">;
   readonly log: Log;
 }
 
-/** Several processes that serve as one. Disposing them drains them all. */
+/** Several processes that serve as one. Disposing them drains them all, and waits no longer once `hurried` is aborted. */
 export interface Workers extends AsyncDisposable {
-  /** Of all of them, separated by commas. */
+  /** Of all of them, separated by commas; of none where a stop was asked for while they were started. */
   readonly address: string;
   readonly admin: string | undefined;
-  /** Aborted once none serves, and none can be started. */
+  /** Aborted once the last start of each has failed. */
   readonly lost: AbortSignal;
-  hurry(): void;
   /** 0 only where each of them ended well; 1 before others. */
   exitCode(): number;
 }
 
 /**
  * Starts this program so many times more, and watches over it. The first is started alone, so that what is wrong with
- * the configuration is said once. @throws Error if one ends before it serves, when none is left
+ * the configuration is said once. Waits for all to serve, or for a stop.
+ * @throws Error if one ends before it serves, when none is left
  */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
-  const { count, settingsOf, restartMaxMs, drainMs, asked, log } = options;
+  const { count, settingsOf, restartMaxMs, drainMs, stop, log } = options;
+  const { asked } = stop;
   if (process.versions["deno"] !== undefined) {
     // Its children would have all permissions, whatever it was given itself.
     throw new Error(`Cannot start ${count} workers on Deno: start several with ports of their own, or run it on Node`);
@@ -47,9 +51,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const metrics = createMetrics();
   const sum = new MetricsSum();
   const kept: KeptWorker[] = [];
-  const hurried = new AbortController();
   const lost = new AbortController();
-  const codes: number[] = [];
+  let codes: readonly number[] = [];
   let first: Serving | undefined;
   processMetrics(metrics);
   const restarts = metrics.counter("fn_worker_restarts", "Workers started in the place of one that ended unasked");
@@ -78,13 +81,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const keep = (number: number): Promise<Serving> => {
     const one = keepWorker({
       number,
-      settings: (before) => settingsOf({ number, before, first }),
-      whole,
+      start: (before) =>
+        startWorker({ number, settings: settingsOf({ number, before, first }), whole, clock: systemClock }),
       restartMaxMs,
       graceMs: drainMs,
+      stop,
       left: () => sum.left(String(number)),
       again: () => restarts.add(),
-      othersServe: () => kept.some(({ serving }) => serving !== undefined),
+      othersMayServe: () => kept.some(({ mayServe }) => mayServe),
       lost() {
         log.error("No worker serves, and none can be started", { worker: number });
         lost.abort();
@@ -96,26 +100,34 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     return one.began;
   };
 
+  const startAll = async (): Promise<readonly Serving[]> => {
+    first = await keep(1);
+    const others = asked.aborted ? [] : numbersTo(count).slice(1).map(keep);
+    return [first, ...(await Promise.all(others))];
+  };
   const end = async () => {
-    codes.push(...(await Promise.all(kept.map((one) => one.end(hurried.signal)))));
+    codes = await Promise.all(kept.map((one) => one.end()));
   };
 
+  let served: readonly Serving[] = [];
   try {
-    first = await keep(1);
-    const served = [first];
-    if (!asked.aborted) served.push(...(await Promise.all(numbersTo(count).slice(1).map(keep))));
-    return {
-      address: [...new Set(served.map(({ address }) => address))].join(","),
-      admin: first.admin,
-      lost: lost.signal,
-      hurry: () => hurried.abort(),
-      exitCode: () => (lost.signal.aborted || codes.includes(1) ? 1 : Math.max(0, ...codes)),
-      [Symbol.asyncDispose]: end,
-    };
+    served = await Promise.race([startAll(), whenAborted(asked).then(() => [])]);
   } catch (error) {
     await end();
-    throw error;
+    // A signal to all of them may end a worker before it listens for it, and be heard of here only then.
+    if (!asked.aborted) throw error;
   }
+  return {
+    address: [...new Set(served.map(({ address }) => address))].join(","),
+    admin: first?.admin,
+    lost: lost.signal,
+    exitCode: () => (lost.signal.aborted || codes.includes(1) ? 1 : Math.max(0, ...codes)),
+    [Symbol.asyncDispose]: end,
+  };
+}
+
+async function whenAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
 }
 
 function numbersTo(count: number): readonly number[] {
