@@ -36,11 +36,11 @@ describe("a rolling restart under load", { timeout: 300_000 }, () => {
     await using made = new AsyncDisposableStack();
     const counted = await countingDirectory(t);
     const runner = async (name: string, port = "0") => made.use(await runnerProcess(authority, name, port, SMALL));
-    const runners = [await runner("runner-1"), await runner("runner-2")];
+    const runners = await Promise.all([runner("runner-1"), runner("runner-2")]);
     const words = runners.map(({ address }, i) => `runner-${i + 1}=${address}`);
     const gateway = async (port = "0") =>
       made.use(await gatewayProcess(authority, words, functions, { FN_PORT: port, FN_LOG_LEVEL: "warn" }));
-    const gateways = [await gateway(), await gateway()];
+    const gateways = await Promise.all([gateway(), gateway()]);
     const orders = { echo: true, countDir: counted, sleepTime: 5 };
     const load = startLoad({
       gateways: gateways.map(({ address }) => address),
