@@ -113,11 +113,15 @@ export class ResponseCollector implements ResponseSink {
     else this.#end(undefined);
   }
 
-  /** Ends the call as failed: before the first byte it can still be said, after it the client's connection is reset. */
+  /**
+   * Ends the call as failed: before the first byte it can still be said, after it the client's connection is reset,
+   * unless all that the client was promised is here.
+   */
   fail(failure: CallError): void {
     if (this.#over) return;
-    const streaming = this.#stream === "open";
     this.#failure = failure;
+    if (this.#stream === "open" && this.#received === this.#declared) this.#giveRest();
+    const streaming = this.#stream === "open";
     this.#end(failure);
     if (streaming && !this.#options.cut()) this.#controller?.error(failure);
   }
@@ -224,6 +228,13 @@ export class ResponseCollector implements ResponseSink {
   #give(controller: Controller): void {
     this.#stream = "given";
     controller.close();
+  }
+
+  #giveRest(): void {
+    const controller = this.#controller;
+    if (controller === undefined) return;
+    for (const { bytes } of this.#chunks) controller.enqueue(bytes);
+    this.#give(controller);
   }
 
   #end(failure: CallError | undefined): void {

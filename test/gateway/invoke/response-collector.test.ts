@@ -198,6 +198,21 @@ describe("ResponseCollector", () => {
     assert.deepEqual(badly.told, ["placed", "ended runner_lost"]);
   });
 
+  it("is given out to its end where all of it was here before its call failed", async () => {
+    const { collector, told, credit, data } = collectorFor();
+    collector.head({ status: 200, headers: [["content-length", "3"]] });
+    data("ab");
+    data("c");
+    const reader = collector.stream().getReader();
+
+    collector.finish(FAILED);
+
+    assert.equal(text(await reader.read()) + text(await reader.read()), "abc");
+    assert.equal((await reader.read()).done, true);
+    assert.deepEqual(credit, [2, 1]);
+    assert.deepEqual(told, ["placed", "ended runner_lost"]);
+  });
+
   it("does not trust a length that is wrong already", () => {
     const { collector, data } = collectorFor();
     collector.head({ status: 200, headers: [["content-length", "1"]] });
