@@ -19,12 +19,20 @@ const QUEUE_BYTES = 128 * 1024;
  */
 export function requestChunks(raw: Request, incoming: IncomingMessage | undefined): BodyChunks | undefined {
   if (incoming !== undefined && incoming.readableFlowing === null && !incoming.readableDidRead && !raw.bodyUsed)
-    return incomingChunks(incoming);
+    return incomingChunks(incoming, () => markUsed(raw, incoming));
   const reader = raw.body?.getReader();
   return reader === undefined ? undefined : { next: () => reader.read(), leave() {} };
 }
 
-function incomingChunks(incoming: IncomingMessage): BodyChunks {
+/**
+ * Has the web request know that its body is gone, or a clone would read what is left as the whole. The adapter refuses
+ * to read a body that was begun, and the request counts as used from then on.
+ */
+function markUsed(raw: Request, incoming: IncomingMessage): void {
+  if (incoming.readableDidRead && !raw.bodyUsed) raw.arrayBuffer().catch(() => {});
+}
+
+function incomingChunks(incoming: IncomingMessage, begun: () => void): BodyChunks {
   const queue = new ChunkQueue(QUEUE_BYTES, { room: () => void incoming.resume(), abandoned: forget });
   const taken = (chunk: Buffer) => {
     if (!queue.push(chunk)) incoming.pause();
@@ -32,10 +40,10 @@ function incomingChunks(incoming: IncomingMessage): BodyChunks {
   const ended = () => (wasReset(incoming) ? cut() : queue.end());
   const cut = () => queue.fail(new Error("the client's connection was closed"));
   const failed = (reason: Error) => queue.fail(reason);
-  incoming.on("data", taken).on("end", ended).on("error", failed).on("close", cut);
+  incoming.once("data", begun).on("data", taken).on("end", ended).on("error", failed).on("close", cut);
   // Who reads the rest to throw it away must find nobody in the way.
   function forget() {
-    incoming.off("data", taken).off("end", ended).off("error", failed).off("close", cut);
+    incoming.off("data", begun).off("data", taken).off("end", ended).off("error", failed).off("close", cut);
   }
   return {
     next: () => queue.next(),

@@ -33,6 +33,14 @@ function post(behaviour: Behaviour, limits: Partial<InvokeLimits> = {}) {
   return gatewayFor(behaviour, { limits });
 }
 
+/** Answers with how many bytes came, after the last of them. */
+const readsAll = runs(async (sink, call) => {
+  const { length } = await readBody(call);
+  sink.head({ status: 200, headers: [] });
+  sink.data(Buffer.from(String(length)), () => {});
+  sink.finish({ ok: true, timings: NO_TIMINGS });
+});
+
 describe("a request body", () => {
   it("is whole where it came at once", async () => {
     const { invoke, runner } = post(answers(""));
@@ -133,6 +141,25 @@ describe("a request body", () => {
     }
   });
 
+  it("that went to a runner as a stream is used, and the web request says so", { timeout: 30_000 }, async () => {
+    const reads: unknown[] = [];
+    const late = createMiddleware<GatewayEnv>(async (c, next) => {
+      await next();
+      const { raw } = c.req;
+      reads.push(raw.bodyUsed);
+      for (const read of [async () => raw.clone().text(), async () => new Request(raw).text(), () => raw.text()])
+        reads.push(await read().catch((reason: Error) => reason.name));
+    });
+    const { app } = gatewayFor(readsAll, { overriders: [late] });
+    await using listener = await listen(app, { host: "127.0.0.1", port: 0 });
+
+    const init = { method: "POST", body: Buffer.alloc(100 * KIB) };
+    const response = await fetch(`http://${listener.address}/invoke/hello`, init);
+
+    assert.equal(await response.text(), String(100 * KIB));
+    assert.deepEqual(reads, [true, "TypeError", "TypeError", "TypeError"]);
+  });
+
   for (const bytes of [5, 600_000]) {
     it(
       `of ${bytes} bytes that middleware cloned is whole for the function, and then in the copy`,
@@ -143,12 +170,6 @@ describe("a request body", () => {
           const copy = c.req.raw.clone();
           await next();
           copies.push(await copy.arrayBuffer());
-        });
-        const readsAll = runs(async (sink, call) => {
-          const { length } = await readBody(call);
-          sink.head({ status: 200, headers: [] });
-          sink.data(Buffer.from(String(length)), () => {});
-          sink.finish({ ok: true, timings: NO_TIMINGS });
         });
         const { app } = gatewayFor(readsAll, { overriders: [clones], limits: { bodyReadTimeoutMs: 5_000 } });
         await using listener = await listen(app, { host: "127.0.0.1", port: 0 });
