@@ -47,9 +47,6 @@ const STEADY_MS = 60_000;
 /** What is left once calls are no longer waited for: a runner's containers are removed within 30 s. */
 const LEAVING_MS = 45_000;
 
-/** What ends a process that does not listen for it yet. */
-const STOP_SIGNALS: readonly (string | null)[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-
 /** Starts a worker, and another in its place whenever one ends unasked. */
 export function keepWorker(options: KeptWorkerOptions): KeptWorker {
   const { number, clock, log } = options;
@@ -60,7 +57,7 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
   let worker: WorkerProcess;
   let serving: Serving | undefined;
   let mayServe = true;
-  let last: WorkerExit;
+  let exitCode: number;
 
   const keep = async () => {
     let before: Serving | undefined;
@@ -74,9 +71,10 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
         log.info("Worker serves", { worker: number, pid: worker.pid });
         began.resolve((before = serving));
       }
-      last = await worker.exited;
+      const last = await worker.exited;
       serving = undefined;
       mayServe = served;
+      exitCode = stopping.aborted && !served ? codeOfCutStart(last) : (last.code ?? 1);
       // Of no effect where one has served before.
       began.reject(new Error(`Worker ${number} ${howItFailed(last)}`));
       options.left();
@@ -119,14 +117,17 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
       }
       await kept;
       hurried.removeEventListener("abort", hurry);
-      return exitCodeOf(last, mayServe);
+      return exitCode;
     },
   };
 }
 
-/** One that a signal to all of them ended before it could listen for it has done as it was asked. */
-function exitCodeOf({ code, signal }: WorkerExit, hasServed: boolean): number {
-  return code ?? (!hasServed && STOP_SIGNALS.includes(signal) ? 0 : 1);
+/**
+ * A stop may end a start in any way: by a signal that nobody listens for yet, or one that reached a process which it
+ * needs. Nothing was lost by that, unless it had to be killed.
+ */
+function codeOfCutStart({ signal }: WorkerExit): number {
+  return signal === "SIGKILL" ? 1 : 0;
 }
 
 function howItFailed({ code, signal, reason }: WorkerExit): string {

@@ -134,11 +134,11 @@ describe("keepWorker", () => {
     assert.equal(await worker.end(), 3);
   });
 
-  it("has ended well where the signal came before its process could listen for it", async () => {
+  it("has ended well where a stop cuts its start, unless it had to be killed", async () => {
     for (const [exit, code] of [
       [{ code: null, signal: "SIGINT" }, 0],
-      [{ code: null, signal: "SIGKILL" }, 1],
-      [{ code: 1, signal: null }, 1],
+      [FAILED, 0],
+      [KILLED, 1],
     ] as const) {
       const { worker, asked, play } = kept();
       asked.abort();
@@ -149,13 +149,17 @@ describe("keepWorker", () => {
     }
   });
 
-  it("has not ended well where a signal ended it later", async () => {
-    const { worker, asked, play } = kept();
-    await play((process) => process.serves());
-    asked.abort();
-    await play((process) => process.ends({ code: null, signal: "SIGTERM" }));
+  it("has not ended well where a signal ended what served, or its start had failed before the stop", async () => {
+    const serving = kept();
+    await serving.play((process) => process.serves());
+    serving.asked.abort();
+    await serving.play((process) => process.ends({ code: null, signal: "SIGTERM" }));
+    assert.equal(await serving.worker.end(), 1);
 
-    assert.equal(await worker.end(), 1);
+    const failed = kept();
+    await failed.play((process) => process.ends(FAILED));
+    failed.asked.abort();
+    assert.equal(await failed.worker.end(), 1);
   });
 
   it("hurries a process that is still being started, and kills it in the end", async () => {
