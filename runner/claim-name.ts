@@ -9,23 +9,31 @@ export interface RunnerName {
   readonly host: string;
 }
 
+export interface Claimed<Directories> {
+  /** Disposing it gives the name back, as does the process's end. */
+  readonly claimed: AsyncDisposable;
+  readonly directories: Directories;
+}
+
 /**
- * Makes sure that no other living runner has this name: the two would take each other's containers for leftovers.
- * Disposing it gives the name back, as does the process's end. It sees runners of its machine: of its network
- * namespace, and beyond that those with socket directories beside its own.
+ * Makes sure that no other living runner has this name: the two would take each other's containers for leftovers. It
+ * sees runners of its machine: of its network namespace, and beyond that those with socket directories beside its own.
+ * @param open - makes these. Not called where the name is taken: a runner that has it would see them, and end too
  * @throws Error naming the runner, and what to set
  */
-export async function claimName(
+export async function claimName<Directories extends Pick<SocketDirectories, "hasLivingPeer"> & AsyncDisposable>(
   name: RunnerName,
-  directories: Pick<SocketDirectories, "hasLivingPeer">,
-): Promise<AsyncDisposable> {
+  open: () => Promise<Directories>,
+): Promise<Claimed<Directories>> {
   await using made = new AsyncDisposableStack();
   const { installation, runnerId, host } = name;
   const claimed = await claim(["runner", installation, runnerId, host]);
   if (claimed === undefined) throw taken(name);
   made.use(claimed);
+  const directories = made.use(await open());
   if (await directories.hasLivingPeer()) throw taken(name);
-  return made.move();
+  made.move();
+  return { claimed, directories };
 }
 
 function taken({ installation, runnerId, host }: RunnerName): Error {

@@ -17,7 +17,7 @@ import type { DrainReport } from "./drain.ts";
 import { openDocker } from "./driver/docker/open.ts";
 import type { Driver, DriverHook, RunCall, Start } from "./driver/driver.ts";
 import { processDriver } from "./driver/process/process-driver.ts";
-import { socketDirectories } from "./hot/socket-directory.ts";
+import { socketDirectories, type SocketDirectories } from "./hot/socket-directory.ts";
 import { FunctionLogs, type LogLimits } from "./logs/function-logs.ts";
 import { logSink } from "./logs/log-sink.ts";
 import { runnerResources } from "./machine.ts";
@@ -54,23 +54,20 @@ async function serve<Options>(
   { logs, metrics }: { readonly logs: FunctionLogs; readonly metrics: Metrics },
   { settings, options, log, worker }: ServiceInput<typeof RUNNER_SETTINGS, RunnerFiles>,
 ): Promise<Running> {
+  await using owned = new AsyncDisposableStack();
   await using made = new AsyncDisposableStack();
   made.use(driver);
   const { hooks, overriders, healthChecks } = await loadHooks<Options>(options.hooks);
-  await using owned = new AsyncDisposableStack();
   const pki = owned.use(await followPki(settings, log));
-  const directories = await socketDirectories({
-    parent: settings.FN_IOFS_PATH || undefined,
-    installation: `${settings.FN_INSTALLATION_ID}/${identity.runnerId}`,
-    bootId: identity.bootId,
-    tmpfs: {
-      wanted: settings.FN_IOFS_TMPFS,
-      options: settings.FN_IOFS_OPTS,
-      sees: async (path) => (await driver.sees?.(path)) ?? true,
-    },
-    spare: settings.FN_IOFS_SPARE,
-    log,
-  });
+  const name = nameOf(identity, settings);
+  const open = () => openDirectories(name, identity, { driver, settings, log });
+  // Only containers can outlive their runner, and be taken for another's.
+  const isNamed = driver.removeLeftovers !== undefined;
+  const { claimed, directories } = isNamed
+    ? await claimName(name, open)
+    : { claimed: undefined, directories: await open() };
+  // The name is given back after the runner that has it is gone.
+  owned.use(claimed);
   made.use(directories);
   const runner = createRunner({
     identity,
@@ -106,10 +103,7 @@ async function serve<Options>(
   const vitals = runnerVitals(runner, driver, metrics);
   const admin = await serveRunnerAdmin(settings, worker?.whole ?? vitals, { log, shared: worker !== undefined });
   if (admin !== undefined) owned.use(admin);
-  if (driver.removeLeftovers !== undefined) {
-    owned.use(await claimName(nameOf(identity, settings), directories));
-    await driver.removeLeftovers();
-  }
+  await driver.removeLeftovers?.();
   announce(log, identity, driver, settings);
   const all = owned.move();
   return {
@@ -132,6 +126,30 @@ async function serve<Options>(
 
 function nameOf({ runnerId }: RunnerIdentity, settings: RunnerSettings): RunnerName {
   return { runnerId, installation: settings.FN_INSTALLATION_ID, host: settings.DOCKER_HOST };
+}
+
+function openDirectories(
+  { installation, runnerId, host }: RunnerName,
+  { bootId }: RunnerIdentity,
+  {
+    driver,
+    settings,
+    log,
+  }: { readonly driver: Pick<Driver, "sees">; readonly settings: RunnerSettings; readonly log: Log },
+): Promise<SocketDirectories> {
+  return socketDirectories({
+    parent: settings.FN_IOFS_PATH || undefined,
+    // As the name is claimed: a living peer has all of the same.
+    installation: [installation, runnerId, host].join("/"),
+    bootId,
+    tmpfs: {
+      wanted: settings.FN_IOFS_TMPFS,
+      options: settings.FN_IOFS_OPTS,
+      sees: async (path) => (await driver.sees?.(path)) ?? true,
+    },
+    spare: settings.FN_IOFS_SPARE,
+    log,
+  });
 }
 
 function followPki(settings: RunnerSettings, log: Log): Promise<WatchedPki> {
