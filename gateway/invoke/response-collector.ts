@@ -1,4 +1,5 @@
 import { CallError } from "../../core/call-error.ts";
+import { ChunkList } from "../../core/session/chunk-list.ts";
 import type { Finish, ResponseHead } from "../../core/session/frames.ts";
 import type { ResponseSink, Runner } from "../runnerpool/runnerpool.ts";
 import type { CallOutcome } from "./call-outcome.ts";
@@ -20,11 +21,6 @@ export interface CollectorOptions {
   cut(): boolean;
 }
 
-interface Chunk {
-  readonly bytes: Uint8Array;
-  readonly consumed: (bytes: number) => void;
-}
-
 const ACCEPTED: ResponseHead = { status: 202, headers: [] };
 
 /** Takes a runner's answer as it comes, and gives it out whole if it is complete by then, else as a stream. */
@@ -34,7 +30,9 @@ export class ResponseCollector implements ResponseSink {
   readonly #ready = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<void>();
   #head: ResponseHead | undefined;
-  #chunks: Chunk[] = [];
+  readonly #chunks = new ChunkList();
+  /** Returns credit for what was in `#chunks`. */
+  #consumed: (bytes: number) => void = () => {};
   #received = 0;
   #declared: number | undefined;
   #complete = false;
@@ -88,7 +86,8 @@ export class ResponseCollector implements ResponseSink {
     if (this.#declared !== undefined && this.#received > this.#declared) return this.#miscounted(this.#declared);
     if (this.#head === undefined)
       return this.fail(new CallError("runner_protocol", "Runner sent a body without its head"));
-    this.#chunks.push({ bytes, consumed });
+    this.#chunks.push(bytes);
+    this.#consumed = consumed;
     this.#ready.resolve();
     this.#pump();
   }
@@ -143,10 +142,10 @@ export class ResponseCollector implements ResponseSink {
   /** The whole body, if it is complete; the call is then over. */
   whole(): Uint8Array<ArrayBuffer> | undefined {
     if (!this.#complete) return undefined;
-    const [only, ...more] = this.#chunks;
-    const bytes =
-      only !== undefined && more.length === 0 ? only.bytes : Buffer.concat(this.#chunks.map((chunk) => chunk.bytes));
-    for (const chunk of this.#chunks) chunk.consumed(chunk.bytes.length);
+    const chunks = this.#chunks.takeAll();
+    const [only] = chunks;
+    const bytes = only !== undefined && chunks.length === 1 ? only : Buffer.concat(chunks);
+    this.#consumed(bytes.length);
     this.#end(undefined);
     return bytes as Uint8Array<ArrayBuffer>;
   }
@@ -154,8 +153,7 @@ export class ResponseCollector implements ResponseSink {
   /** Lets the body come and go unseen: its length, once the call is over. @throws CallError if the call failed */
   async dropped(): Promise<number> {
     this.#stream = "dropped";
-    for (const chunk of this.#chunks) chunk.consumed(chunk.bytes.length);
-    this.#chunks = [];
+    this.#dropChunks();
     if (this.#complete) this.#end(undefined);
     await this.#finished.promise;
     if (this.#failure !== undefined) throw this.#failure;
@@ -168,7 +166,7 @@ export class ResponseCollector implements ResponseSink {
       this.#stream !== "none" &&
       this.#declared !== undefined &&
       this.#received === this.#declared &&
-      this.#chunks.length === 0
+      this.#chunks.bytes === 0
     );
   }
 
@@ -211,11 +209,11 @@ export class ResponseCollector implements ResponseSink {
   #pump(): void {
     const controller = this.#waiting;
     if (controller === undefined) return;
-    const chunk = this.#chunks.shift();
+    const chunk = this.#chunks.take();
     if (chunk !== undefined) {
       this.#waiting = undefined;
-      controller.enqueue(chunk.bytes);
-      chunk.consumed(chunk.bytes.length);
+      controller.enqueue(chunk);
+      this.#consumed(chunk.length);
       if (this.delivered) this.#give(controller);
     } else if (this.#complete) {
       this.#waiting = undefined;
@@ -233,14 +231,23 @@ export class ResponseCollector implements ResponseSink {
   #giveRest(): void {
     const controller = this.#controller;
     if (controller === undefined) return;
-    for (const { bytes } of this.#chunks) controller.enqueue(bytes);
+    for (const chunk of this.#chunks.takeAll()) {
+      controller.enqueue(chunk);
+      this.#consumed(chunk.length);
+    }
     this.#give(controller);
+  }
+
+  /** Of what nobody will read; the runner may wait for its credit. */
+  #dropChunks(): void {
+    const { bytes } = this.#chunks;
+    this.#chunks.clear();
+    if (bytes > 0) this.#consumed(bytes);
   }
 
   #end(failure: CallError | undefined): void {
     this.#over = true;
-    for (const chunk of this.#chunks) if (failure !== undefined) chunk.consumed(chunk.bytes.length);
-    this.#chunks = [];
+    this.#dropChunks();
     this.#options.ended(failure);
     this.#finished.resolve();
     this.#ready.resolve();

@@ -136,7 +136,7 @@ export interface ResponseSink {
   /** The call runs, or may run, on this runner from now on. */
   placed(runner: Runner, detail: { readonly containerId: string; readonly warm: boolean }): void;
   head(head: ResponseHead): void;
-  /** `consumed` returns credit: call it with the bytes that are out of memory. */
+  /** `consumed` returns credit: call it with the bytes that are out of memory, of this chunk and of those before it. */
   data(bytes: Uint8Array, consumed: (bytes: number) => void): void;
   finish(finish: Finish): void;
 }

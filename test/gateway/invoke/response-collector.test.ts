@@ -88,7 +88,8 @@ describe("ResponseCollector", () => {
     const { collector, credit, data } = collectorFor();
     collector.head({ status: 200, headers: [] });
     data("abc");
-    data("de");
+    // Large enough to stay a chunk of its own.
+    data("d".repeat(4_096));
     const reader = collector.stream().getReader();
     await someTurns();
     assert.deepEqual(credit, []);
@@ -97,6 +98,26 @@ describe("ResponseCollector", () => {
     await someTurns();
 
     assert.deepEqual(credit, [3]);
+  });
+
+  it("joins what a function writes byte by byte and a slow client lets wait, and returns the credit of every byte", async () => {
+    const { collector, credit } = collectorFor();
+    collector.head({ status: 200, headers: [] });
+    const count = (bytes: number) => void credit.push(bytes);
+    for (let i = 0; i < 100_000; i++) collector.data(Uint8Array.of(i % 251), count);
+
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of collector.stream()) {
+      chunks.push(chunk);
+      if (credit.length === 7) collector.finish(OK);
+    }
+
+    assert.equal(chunks.length, 7);
+    assert.ok(Buffer.concat(chunks).equals(Uint8Array.from({ length: 100_000 }, (_, i) => i % 251)));
+    assert.deepEqual(
+      credit,
+      chunks.map(({ length }) => length),
+    );
   });
 
   it("returns all credit once nobody reads", async () => {
@@ -200,16 +221,18 @@ describe("ResponseCollector", () => {
 
   it("is given out to its end where all of it was here before its call failed", async () => {
     const { collector, told, credit, data } = collectorFor();
-    collector.head({ status: 200, headers: [["content-length", "3"]] });
-    data("ab");
-    data("c");
+    collector.head({ status: 200, headers: [["content-length", "4097"]] });
+    // Large enough to stay a chunk of its own.
+    const large = "b".repeat(4_096);
+    data("a");
+    data(large);
     const reader = collector.stream().getReader();
 
     collector.finish(FAILED);
 
-    assert.equal(text(await reader.read()) + text(await reader.read()), "abc");
+    assert.equal(text(await reader.read()) + text(await reader.read()), `a${large}`);
     assert.equal((await reader.read()).done, true);
-    assert.deepEqual(credit, [2, 1]);
+    assert.deepEqual(credit, [1, 4_096]);
     assert.deepEqual(told, ["placed", "ended runner_lost"]);
   });
 
