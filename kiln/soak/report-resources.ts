@@ -1,6 +1,9 @@
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 
+// Node's test runner hands on all of its options, one of which would have this signal write a file of Node's own.
+process.report.reportOnSignal = false;
+
 const to = new URL(import.meta.url).searchParams.get("to");
 
 /**
