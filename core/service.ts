@@ -31,6 +31,8 @@ export interface Service<Table extends SettingTable, Option extends string> {
    */
   share(settings: Settings<Table>, workers: number): Promise<(place: WorkerPlace) => Partial<Settings<Table>>>;
   start(input: ServiceInput<Table, Option>): Promise<Running>;
+  /** How long it may take to clean up once it no longer waits for calls; none unless it says so. */
+  cleanUpMs?(settings: Settings<Table>): number;
 }
 
 export interface ServiceInput<Table extends SettingTable, Option extends string> {
@@ -112,6 +114,7 @@ export async function runService<Table extends SettingTable & CommonTable, Optio
             settingsOf: await service.share(settings, workers),
             restartMaxMs: common.FN_WORKER_RESTART_MAX_MSECS,
             drainMs: common.FN_DRAIN_MSECS,
+            cleanUpMs: service.cleanUpMs?.(settings) ?? 0,
             stop,
             log,
           }));

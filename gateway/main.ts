@@ -6,7 +6,7 @@ import { shareGateway } from "./share-gateway.ts";
 
 const OPTIONS = {
   overriders: "TypeScript or JavaScript file that exports overriders, an array of Hono middleware",
-  "log-placements": "file to note every placement in, for kiln replay; at 256 MiB it becomes FILE.1",
+  "log-placements": "file to note every placement in, for kiln replay; at FN_PLACEMENTS_MAX_SIZE it becomes FILE.1",
 };
 
 await runService(

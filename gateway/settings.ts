@@ -40,6 +40,11 @@ export const GATEWAY_SETTINGS = {
       "none takes the file data/fn.db, or no database where FN_FUNCTIONS_FILE is set",
   ),
   FN_DB_MAX_CONNECTIONS: integer(10, "Most connections to PostgreSQL, beside one that listens", { min: 1 }),
+  FN_DB_TIMEOUT_MSECS: integer(
+    5_000,
+    "Longest wait for a connection to it, for a statement's answer, and for another process that writes to the same file",
+    { min: 1, max: 600_000 },
+  ),
   FN_FUNCTIONS_FILE: text(
     "",
     "YAML file of apps and functions, put into the database where FN_DB_URL names one; changes to it take effect at once",
@@ -79,6 +84,11 @@ export const GATEWAY_SETTINGS = {
     "Hosts that are an app's own, host=app: every path there is one of the app's triggers, without /t/app before it",
   ),
   FN_TRUSTED_PROXIES: words([], "Addresses and ranges such as 10.0.0.0/8 of proxies whose X-Forwarded-* is believed"),
+  FN_PLACEMENTS_MAX_SIZE: integer(
+    268_435_456,
+    "Bytes from which the file of --log-placements becomes FILE.1, in the place of the one before",
+    { min: 65_536 },
+  ),
   ...WORKER_SETTINGS,
   FN_LOG_LEVEL: choice(["debug", "info", "warn", "error"], "info", "Least level of log lines"),
   FN_LOG_FORMAT: choice(["text", "json"], "text", "Form of log lines"),

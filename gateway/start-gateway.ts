@@ -41,7 +41,9 @@ export async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, 
   const pki = made.use(await followPki(settings, log));
   const { lookup, triggers, store } = made.use(await openFunctions(settings, log));
   const noted = options["log-placements"];
-  const placements = noted === undefined ? undefined : made.use(linesFile(ownFile(noted, worker?.number), log));
+  const largestBytes = settings.FN_PLACEMENTS_MAX_SIZE;
+  const placements =
+    noted === undefined ? undefined : made.use(linesFile(ownFile(noted, worker?.number), { log, largestBytes }));
   const source = made.use(await followRunners(settings, log));
   const factory = mtlsRunnerFactory({
     gatewayId: settings.FN_GATEWAY_ID || hostname(),

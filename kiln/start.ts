@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 
-import type { Environment } from "../core/config.ts";
+import type { Environment, Setting } from "../core/config.ts";
 import type { StopRequests } from "../core/stop-requests.ts";
 import { buildExampleImages } from "../examples/functions/build.ts";
 import { GATEWAY_SETTINGS } from "../gateway/settings.ts";
@@ -78,7 +78,7 @@ function runnerPlan({ env, args, mains = ownMains }: StartOptions, { choice, pki
     main: mains.runner,
     args: args.runner,
     env: runnerEnv(env, pki.runner, defaults),
-    graceMs: graceMs(env, RUNNER_SETTINGS),
+    graceMs: graceMs(env, RUNNER_SETTINGS, ["FN_DRAIN_MSECS", "FN_DRAIN_REMOVE_MSECS"]),
   };
 }
 
@@ -93,7 +93,7 @@ function gatewayPlan(
     main: mains.gateway,
     args: args.gateway,
     env: gatewayEnv(env, pki.gateway, runner?.address ?? "", defaults),
-    graceMs: graceMs(env, GATEWAY_SETTINGS),
+    graceMs: graceMs(env, GATEWAY_SETTINGS, ["FN_DRAIN_MSECS"]),
   };
 }
 
@@ -132,10 +132,17 @@ async function devPki(directory: string, write: Write): Promise<DevPki> {
   return pki;
 }
 
-/** As long as the process waits for its calls when it is told to end, and time to clean up. */
-function graceMs(env: Environment, { FN_DRAIN_MSECS }: typeof GATEWAY_SETTINGS | typeof RUNNER_SETTINGS): number {
-  const drainMs = Number(env["FN_DRAIN_MSECS"] || FN_DRAIN_MSECS.fallback);
-  return GRACE_MS + (Number.isFinite(drainMs) ? drainMs : FN_DRAIN_MSECS.fallback);
+/** As long as the process may take by these settings when it is told to end, and some time for all else. */
+function graceMs<Name extends string>(
+  env: Environment,
+  table: Readonly<Record<Name, Setting<number>>>,
+  names: readonly Name[],
+): number {
+  const given = names.map((name) => {
+    const ms = Number(env[name] || table[name].fallback);
+    return Number.isFinite(ms) ? ms : table[name].fallback;
+  });
+  return given.reduce((sum, ms) => sum + ms, GRACE_MS);
 }
 
 function welcome([runner, gateway]: readonly Child[], functions: FunctionsFile): string {

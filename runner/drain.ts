@@ -17,6 +17,8 @@ export interface DrainParts {
   /** Running calls are no longer waited for. */
   readonly hurried: AbortSignal;
   readonly drainMs: number;
+  /** How long containers that are left then get to go. */
+  readonly removeMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -30,14 +32,12 @@ export interface DrainReport {
 }
 
 const POLL_MS = 10;
-/** What is left of a runner that stops gets this long to go. */
-const REMOVAL_MS = 30_000;
-/** The same where its driver cannot remove anything. */
+/** Where the driver cannot remove anything, as long as it may take to hear that it can again. */
 const HOPELESS_MS = 2_000;
 
 /** Waits for running calls within their bound, ends those that are left, and waits until their containers are gone. */
 export async function drainCalls(parts: DrainParts): Promise<DrainReport> {
-  const { active, own, containers, hurried, drainMs, clock, log } = parts;
+  const { active, own, containers, hurried, drainMs, removeMs, clock, log } = parts;
   const until = async (done: () => boolean, ms: number) => {
     const end = clock.now() + ms;
     while (!done() && clock.now() < end) await pause(clock, POLL_MS);
@@ -51,7 +51,7 @@ export async function drainCalls(parts: DrainParts): Promise<DrainReport> {
   if (cutCalls > 0) log.warn("Ending calls that still run", { calls: cutCalls, hurried: hurried.aborted });
   parts.stopStarts(reason);
   for (const run of active) run.end(reason);
-  await until(() => containers() === 0, parts.canRemove() ? REMOVAL_MS : HOPELESS_MS);
+  await until(() => containers() === 0, parts.canRemove() ? removeMs : Math.min(removeMs, HOPELESS_MS));
   const leftContainers = containers();
   if (leftContainers > 0) log.error("Containers are left behind", { containers: leftContainers });
   return { cutCalls, leftContainers };

@@ -15,6 +15,7 @@ await runService(
     settings: RUNNER_SETTINGS,
     options: OPTIONS,
     share: shareRunner,
+    cleanUpMs: (settings) => settings.FN_DRAIN_REMOVE_MSECS,
     // A parent of workers has no use for it.
     start: async (input) => (await import("./start-runner.ts")).startRunner(input),
   },

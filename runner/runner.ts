@@ -54,6 +54,10 @@ export interface RunnerLimits extends LaunchLimits, SlotLimits {
   readonly maxResponseBytes: number;
   /** How long running calls may go on once the runner is told to stop. */
   readonly drainMs: number;
+  /** How long it then waits for its containers to be removed. */
+  readonly removeMs: number;
+  /** Longest freezing or thawing of a container. */
+  readonly freezeTimeoutMs: number;
 }
 
 /** Runs calls in hot containers. Disposing it drains: it refuses, waits, ends what is left and removes everything. */
@@ -129,7 +133,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     start: wrapStart(driver.start, [...status.hooks, ...hooks]),
   });
 
-  const freezing = createFreezing({ clock, log, count });
+  const freezing = createFreezing({ clock, log, count, timeoutMs: limits.freezeTimeoutMs });
 
   const background = (work: Promise<void>) => {
     leaving.add(work);
@@ -201,6 +205,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       stopStarts: (reason) => stopping.abort(reason),
       hurried: hurrying.signal,
       drainMs: limits.drainMs,
+      removeMs: limits.removeMs,
       clock,
       log,
     });

@@ -27,6 +27,10 @@ export const RUNNER_SETTINGS = {
 
   FN_STATUS_IMAGE: text("", "Image that Status runs as a call, and no user can; 128 MiB are set aside for it"),
   FN_STATUS_NETWORK_BARRIER: text("", "File without which the status image runs with no network, and Status says so"),
+  FN_STATUS_NETWORK_BARRIER_MSECS: integer(2_000, "Longest look for that file; one that hangs counts as no file", {
+    min: 1,
+    max: 60_000,
+  }),
 
   FN_MAX_LOG_SIZE_BYTES: integer(1_048_576, "Most that is passed on of what a call writes, bytes; the rest is cut off"),
   FN_USER_LOG_LEVEL: choice(["debug", "info"], "debug", "At which level this log says what functions write"),
@@ -140,12 +144,16 @@ export const RUNNER_SETTINGS = {
       min: Number.MIN_SAFE_INTEGER,
     },
   ),
+  FN_FREEZE_TIMEOUT_MSECS: integer(5_000, "Longest freezing or thawing; a container that does not thaw is removed", {
+    min: 1,
+  }),
   FN_PING_MSECS: integer(10_000, "Time between two pings of a gateway", { min: 1 }),
   FN_PING_TIMEOUT_MSECS: integer(5_000, "Longest wait for a ping's answer, then the gateway is gone", { min: 1 }),
   FN_DRAIN_MSECS: integer(
     30_000,
     "How long running calls may go on once the runner is told to stop, or no longer believes their gateway",
   ),
+  FN_DRAIN_REMOVE_MSECS: integer(30_000, "How long a runner that stops then waits for its containers to be removed"),
   FN_IOFS_PATH: text("", "Parent of the containers' socket directories; by default the system's temporary directory"),
   FN_IOFS_DOCKER_PATH: text("", "The same directory as the Docker host sees it, where the runner is in a container"),
   FN_IOFS_TMPFS: autoFlag(

@@ -80,6 +80,7 @@ async function serve<Options>(
     status: {
       image: settings.FN_STATUS_IMAGE,
       networkBarrier: settings.FN_STATUS_NETWORK_BARRIER,
+      networkBarrierMs: settings.FN_STATUS_NETWORK_BARRIER_MSECS,
       healthChecks,
     },
     limits: limitsOf(settings),
@@ -200,6 +201,8 @@ function limitsOf(settings: RunnerSettings): RunnerLimits {
     slotWaitMs: settings.FN_MAX_SLOT_WAIT_MSECS,
     mostWaiting: settings.FN_MAX_WAITING_CALLS,
     drainMs: settings.FN_DRAIN_MSECS,
+    removeMs: settings.FN_DRAIN_REMOVE_MSECS,
+    freezeTimeoutMs: settings.FN_FREEZE_TIMEOUT_MSECS,
   };
 }
 

@@ -29,6 +29,8 @@ const LIMITS: RunnerLimits = {
   slotWaitMs: 5_000,
   mostWaiting: 1_000,
   drainMs: 0,
+  removeMs: 30_000,
+  freezeTimeoutMs: 5_000,
 };
 
 const driver: Driver<object> = {

@@ -26,8 +26,10 @@ export interface KeptWorkerOptions {
   /** Starts a process of it; with where it served, if it is started again. */
   readonly start: (before: Serving | undefined) => WorkerProcess;
   readonly restartMaxMs: number;
-  /** How long it may take to end by itself. */
+  /** How long it may wait for calls when it ends. */
   readonly graceMs: number;
+  /** How long it may clean up then. */
+  readonly cleanUpMs: number;
   /** What is asked of all: a signal may have reached its process too, which then ends and is not started again. */
   readonly stop: Pick<StopRequests, "asked" | "hurried">;
   /** Told when one of its processes is gone. */
@@ -44,8 +46,8 @@ export interface KeptWorkerOptions {
 
 /** One that served for so long has not ended by how it was started. */
 const STEADY_MS = 60_000;
-/** What is left once calls are no longer waited for: a runner's containers are removed within 30 s. */
-const LEAVING_MS = 45_000;
+/** For all else that an end takes, on a machine under load. */
+const LEAVING_MS = 15_000;
 
 /** Starts a worker, and another in its place whenever one ends unasked. */
 export function keepWorker(options: KeptWorkerOptions): KeptWorker {
@@ -110,7 +112,7 @@ export function keepWorker(options: KeptWorkerOptions): KeptWorker {
       hurried.addEventListener("abort", hurry, { once: true });
       if (hurried.aborted) hurry();
       await pause(clock, options.graceMs, AbortSignal.any([gone.signal, hurried]));
-      await pause(clock, LEAVING_MS, gone.signal);
+      await pause(clock, options.cleanUpMs + LEAVING_MS, gone.signal);
       if (!gone.signal.aborted) {
         log.error("Worker did not end and is killed", { worker: number, pid: worker.pid });
         worker.kill();

@@ -20,6 +20,8 @@ export interface WorkersOptions {
   readonly restartMaxMs: number;
   /** How long calls may go on once it is told to stop. */
   readonly drainMs: number;
+  /** How long one may clean up then. */
+  readonly cleanUpMs: number;
   /** Heeded from the first start on. */
   readonly stop: Pick<StopRequests, "asked" | "hurried">;
   readonly log: Log;
@@ -42,7 +44,7 @@ export interface Workers extends AsyncDisposable {
  * @throws Error if one ends before it serves, when none is left
  */
 export async function startWorkers(options: WorkersOptions): Promise<Workers> {
-  const { count, settingsOf, restartMaxMs, drainMs, stop, log } = options;
+  const { count, settingsOf, restartMaxMs, drainMs, cleanUpMs, stop, log } = options;
   const { asked } = stop;
   if (process.versions["deno"] !== undefined) {
     // Its children would have all permissions, whatever it was given itself.
@@ -85,6 +87,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
         startWorker({ number, settings: settingsOf({ number, before, first }), whole, clock: systemClock }),
       restartMaxMs,
       graceMs: drainMs,
+      cleanUpMs,
       stop,
       left: () => sum.left(String(number)),
       again: () => restarts.add(),

@@ -50,8 +50,8 @@ export async function openFunctions(settings: GatewaySettings, log: Log): Promis
     };
   }
   await using made = new AsyncDisposableStack();
-  const maxConnections = settings.FN_DB_MAX_CONNECTIONS;
-  const store = made.use(await openStore(url || DEFAULT_DATABASE, { clock: systemClock, log, maxConnections }));
+  const limits = { maxConnections: settings.FN_DB_MAX_CONNECTIONS, timeoutMs: settings.FN_DB_TIMEOUT_MSECS };
+  const store = made.use(await openStore(url || DEFAULT_DATABASE, { clock: systemClock, log, ...limits }));
   const remembering = { log, maxEntries: settings.FN_LOOKUP_CACHE_SIZE };
   const lookup = made.use(storeFunctions(store, remembering));
   const triggers = made.use(storeTriggers(store, remembering));

@@ -11,6 +11,8 @@ export interface OpenStoreOptions {
   readonly log: Log;
   /** Most connections to PostgreSQL. */
   readonly maxConnections: number;
+  /** Longest wait for a connection to it, for a statement's answer, and for another process that writes to the same file. */
+  readonly timeoutMs: number;
 }
 
 /**
@@ -32,16 +34,19 @@ export async function openStore(url: string, options: OpenStoreOptions): Promise
   }
 }
 
-async function openDatabase(url: string, { clock, log, maxConnections }: OpenStoreOptions): Promise<Database> {
+async function openDatabase(
+  url: string,
+  { clock, log, maxConnections, timeoutMs }: OpenStoreOptions,
+): Promise<Database> {
   const scheme = /^([a-z0-9]+):/.exec(url)?.[1] ?? "";
   if (scheme === "sqlite3" || scheme === "sqlite") {
     const { openSqlite } = await import("./sqlite.ts");
-    return openSqlite({ path: sqlitePath(url), clock });
+    return openSqlite({ path: sqlitePath(url), clock, timeoutMs });
   }
   if (scheme === "postgres" || scheme === "postgresql") {
     // Its client reads the environment as it is loaded: who does not need it need not allow that.
     const { openPostgres } = await import("./postgres.ts");
-    return openPostgres({ url, clock, log, maxConnections });
+    return openPostgres({ url, clock, log, maxConnections, timeoutMs });
   }
   throw new Error(`FN_DB_URL is "${shown(url)}", expected sqlite3:///path/to/file or postgres://user@host/database`);
 }

@@ -12,25 +12,26 @@ export interface PostgresOptions {
   readonly log: Log;
   /** Most connections, beside the one that listens. */
   readonly maxConnections?: number;
+  /** Longest wait for a connection, and for a statement, none of which reads more than a page. */
+  readonly timeoutMs: number;
 }
 
 const CHANNEL = "kiln_changes";
-/** No statement here reads more than a page. */
-const STATEMENT_MS = 10_000;
-const CONNECT_MS = 5_000;
 const LISTEN_AGAIN_MS = 250;
+const LATE_NEWS_MS = 500;
 /** Any number, as long as every gateway takes the same. */
 const SCHEMA_LOCK = 5_017_116;
 
 /** A PostgreSQL server, which several gateways may share. */
 export function openPostgres(options: PostgresOptions): Database {
-  const { url, clock, log, maxConnections = 10 } = options;
-  const settings = { connectionString: url, connectionTimeoutMillis: CONNECT_MS, application_name: "kiln" };
+  const { url, clock, log, maxConnections = 10, timeoutMs } = options;
+  const settings = { connectionString: url, connectionTimeoutMillis: timeoutMs, application_name: "kiln" };
   const pool = new pg.Pool({
     ...settings,
     max: maxConnections,
-    statement_timeout: STATEMENT_MS,
-    query_timeout: 2 * STATEMENT_MS,
+    statement_timeout: timeoutMs,
+    // A server that has stopped keeps no time: it gets a moment to say that it was too late.
+    query_timeout: timeoutMs + LATE_NEWS_MS,
   });
   // Of a connection that nobody uses: the next query opens another.
   pool.on("error", (error) => log.warn("Lost a connection to the database", { error }));

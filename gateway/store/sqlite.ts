@@ -10,12 +10,12 @@ import { StoreFault, type FaultKind } from "./store-fault.ts";
 export interface SqliteOptions {
   readonly path: string;
   readonly clock: Clock;
+  /** How long a write waits for another process's. */
+  readonly timeoutMs: number;
   /** How often other processes' changes are looked for. */
   readonly pollMs?: number;
 }
 
-/** How long a write waits for another process's. */
-const BUSY_MS = 5_000;
 const BUSY_AGAIN_MS = 2;
 /** Statements are few; a filter's combinations make some more. */
 const MOST_PREPARED = 64;
@@ -26,10 +26,10 @@ const MOST_PREPARED = 64;
  * @throws Error naming the file, if it cannot be opened
  */
 export async function openSqlite(options: SqliteOptions): Promise<Database> {
-  const { path, clock, pollMs = 250 } = options;
+  const { path, clock, timeoutMs, pollMs = 250 } = options;
   await mkdir(dirname(path), { recursive: true });
-  const writer = connect(path);
-  const reader = connect(path);
+  const writer = connect(path, timeoutMs);
+  const reader = connect(path, timeoutMs);
   // A reader waits only while a file that was left behind is recovered; a writer's wait is `begin`'s.
   writer.database.exec("pragma busy_timeout = 0");
   let writing: Promise<unknown> = Promise.resolve();
@@ -45,7 +45,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   };
 
   const transact = async <T>(work: (transaction: Transaction) => Promise<T>): Promise<T> => {
-    await begin(writer, clock);
+    await begin(writer, { clock, timeoutMs });
     try {
       const result = await work({
         query: (statement) => Promise.resolve().then(() => run(writer, statement)),
@@ -83,8 +83,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
 }
 
 /** Takes the file's write lock. SQLite's own wait would hold the whole process. */
-async function begin(writer: Connection, clock: Clock): Promise<void> {
-  const patience = clock.now() + BUSY_MS;
+async function begin(
+  writer: Connection,
+  { clock, timeoutMs }: Pick<SqliteOptions, "clock" | "timeoutMs">,
+): Promise<void> {
+  const patience = clock.now() + timeoutMs;
   for (;;) {
     try {
       return void run(writer, sql`begin immediate`);
@@ -100,10 +103,10 @@ interface Connection {
   readonly prepared: Map<string, StatementSync>;
 }
 
-function connect(path: string): Connection {
+function connect(path: string, timeoutMs: number): Connection {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { timeout: BUSY_MS, enableForeignKeyConstraints: true });
+    database = new DatabaseSync(path, { timeout: timeoutMs, enableForeignKeyConstraints: true });
     database.exec("pragma journal_mode = wal; pragma synchronous = full;");
     return { database, prepared: new Map() };
   } catch (cause) {

@@ -176,4 +176,6 @@ export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
   slotWaitMs: 5_000,
   mostWaiting: 1_000,
   drainMs: 30_000,
+  removeMs: 30_000,
+  freezeTimeoutMs: 5_000,
 };

@@ -21,6 +21,8 @@ export const PROCESS_LIMITS: RunnerLimits = {
   slotWaitMs: 5_000,
   mostWaiting: 1_000,
   drainMs: 1_000,
+  removeMs: 30_000,
+  freezeTimeoutMs: 5_000,
 };
 
 export interface ProcessRunnerOptions extends Partial<

@@ -40,7 +40,8 @@ export async function sqliteFile(): Promise<DatabaseForTests> {
 }
 
 function withOpen(database: AsyncDisposable & { readonly url: string }): DatabaseForTests {
-  const open = (log = silentLog) => openStore(database.url, { clock: systemClock, log, maxConnections: 5 });
+  const open = (log = silentLog) =>
+    openStore(database.url, { clock: systemClock, log, maxConnections: 5, timeoutMs: 5_000 });
   return { url: database.url, open, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
 }
 

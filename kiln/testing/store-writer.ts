@@ -7,7 +7,7 @@ import { newApp } from "./store-for-tests.ts";
 
 /** Writes apps to the database of its first argument, names from its second on, and prints each once it is answered. */
 const [url = "", prefix = ""] = process.argv.slice(2);
-const store = await openStore(url, { clock: systemClock, log: silentLog, maxConnections: 4 });
+const store = await openStore(url, { clock: systemClock, log: silentLog, maxConnections: 4, timeoutMs: 5_000 });
 await Promise.all(Array.from({ length: 4 }, (_, lane) => write(lane)));
 
 async function write(lane: number): Promise<void> {

@@ -51,6 +51,8 @@ const LIMITS: RunnerLimits = {
   slotWaitMs: 5_000,
   mostWaiting: 1_000,
   drainMs: 1_000,
+  removeMs: 30_000,
+  freezeTimeoutMs: 5_000,
 };
 
 /** One runner of a system, not served yet. */

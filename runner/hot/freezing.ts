@@ -14,15 +14,14 @@ export interface FreezingDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly count: Pick<RunnerMetrics, "froze" | "thawed">;
+  /** The usual way takes less than a millisecond, the one through Docker some twenty. */
+  readonly timeoutMs: number;
 }
 
-// Fn's limit. The usual way takes less than a millisecond, the one through Docker some twenty.
-const LIMIT_MS = 5_000;
-
-export function createFreezing({ clock, log, count }: FreezingDependencies): Freezing {
+export function createFreezing({ clock, log, count, timeoutMs }: FreezingDependencies): Freezing {
   const tried = async (hot: HotFunction, step: "freeze" | "thaw") => {
     try {
-      await withinLimit(clock, step, (signal) => hot.container[step](signal));
+      await withinLimit({ clock, timeoutMs }, step, (signal) => hot.container[step](signal));
       return true;
     } catch (error) {
       const reason = CallError.from(error, "runner_internal");
@@ -46,11 +45,15 @@ export function createFreezing({ clock, log, count }: FreezingDependencies): Fre
 }
 
 /** Rejects at the limit even if the driver does not heed its signal: a call may wait for this. */
-async function withinLimit(clock: Clock, step: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+async function withinLimit(
+  { clock, timeoutMs }: Pick<FreezingDependencies, "clock" | "timeoutMs">,
+  step: string,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const stop = new AbortController();
   const late = Promise.withResolvers<never>();
-  const cancel = clock.after(LIMIT_MS, () => {
-    const reason = new CallError("runner_internal", `Container had ${LIMIT_MS} ms to ${step}`);
+  const cancel = clock.after(timeoutMs, () => {
+    const reason = new CallError("runner_internal", `Container had ${timeoutMs} ms to ${step}`);
     stop.abort(reason);
     late.reject(reason);
   });

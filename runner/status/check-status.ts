@@ -16,10 +16,12 @@ export interface StatusOptions {
   readonly image?: string;
   /** A file without which the status image runs without a network; empty for none. */
   readonly networkBarrier?: string;
+  /** Longest look for it. */
+  readonly networkBarrierMs?: number;
   readonly healthChecks?: readonly HealthCheck[];
 }
 
-export interface CheckDependencies extends Omit<StatusOptions, "networkBarrier"> {
+export interface CheckDependencies extends Omit<StatusOptions, "networkBarrier" | "networkBarrierMs"> {
   readonly calls: StatusCalls;
   /** Undefined where the operator gave none. */
   readonly barrier: NetworkBarrier | undefined;

@@ -33,13 +33,14 @@ export interface Status<Options> {
 const NO_BODY = Buffer.from("{}");
 
 export function statusOf<Options>(dependencies: StatusDependencies<Options>): Status<Options> {
-  const { image = "", networkBarrier = "", healthChecks = [], driver, clock, metrics } = dependencies;
-  if (image === "" && networkBarrier === "" && healthChecks.length === 0) {
+  const { image = "", networkBarrier: path = "", networkBarrierMs: timeoutMs = 2_000 } = dependencies;
+  const { healthChecks = [], driver, clock, metrics } = dependencies;
+  if (image === "" && path === "" && healthChecks.length === 0) {
     return { check: undefined, admit: undefined, hooks: [], leaves: (all) => all };
   }
   const calls = statusCalls(image);
   const reserved = image === "" ? undefined : reservedImage(image, calls, driver);
-  const barrier = networkBarrier === "" ? undefined : new NetworkBarrier(networkBarrier, clock);
+  const barrier = path === "" ? undefined : new NetworkBarrier({ path, timeoutMs, clock });
   const kept = new KeptChecks((body) => checkStatus(body, { ...dependencies, calls, barrier }), clock);
   const count = metrics.counter("fn_status_call", "Status checks, by what they told");
   return {

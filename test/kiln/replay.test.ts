@@ -80,7 +80,7 @@ describe("linesFile", () => {
   it("begins another file once one is full, and keeps the one before", async (t) => {
     const path = join(await directoryFor(t), "lines.jsonl");
     {
-      await using file = linesFile(path, silentLog, 1_000);
+      await using file = linesFile(path, { log: silentLog, largestBytes: 1_000 });
       await eventually(async () => void (await stat(path)));
       for (let i = 0; i < 100; i++) {
         file.write({ number: i });

@@ -125,6 +125,8 @@ describe("a runner's idle containers", { skip, timeout: 120_000 }, () => {
         slotWaitMs: 5_000,
         mostWaiting: 1_000,
         drainMs: 1_000,
+        removeMs: 30_000,
+        freezeTimeoutMs: 5_000,
       },
       host: { clock: systemClock, log: silentLog, metrics },
     });

@@ -9,10 +9,15 @@ export interface LinesFile extends AsyncDisposable {
 
 /** Bytes that may wait to be written; lines beyond are dropped and counted. */
 const MOST_WAITING = 8 * 1024 * 1024;
-const LARGEST_BYTES = 256 * 1024 * 1024;
+
+export interface LinesFileOptions {
+  readonly log: Log;
+  /** From which on the file is full. */
+  readonly largestBytes: number;
+}
 
 /** Appends to a file. Once it is full it becomes `path.1`, in the place of the one before, and another begins. */
-export function linesFile(path: string, log: Log, largestBytes = LARGEST_BYTES): LinesFile {
+export function linesFile(path: string, { log, largestBytes }: LinesFileOptions): LinesFile {
   let size = sizeOf(path);
   let dropped = 0;
   const open = (): WriteStream => {

@@ -55,6 +55,7 @@ function kept() {
     },
     restartMaxMs: 10_000,
     graceMs: 30_000,
+    cleanUpMs: 30_000,
     stop: { asked: asked.signal, hurried: hurried.signal },
     left: () => heard.push("left"),
     again: () => heard.push("again"),

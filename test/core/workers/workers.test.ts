@@ -17,6 +17,7 @@ async function startRefused(asked: AbortSignal) {
       settingsOf: () => ({}),
       restartMaxMs: 100,
       drainMs: 100,
+      cleanUpMs: 0,
       stop: { asked, hurried: NEVER },
       log: silentLog,
     });

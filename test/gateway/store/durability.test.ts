@@ -81,7 +81,8 @@ for (const { name, skip, create } of await databaseKinds()) {
 }
 
 describe("openStore", () => {
-  const open = (url: string) => openStore(url, { clock: systemClock, log: silentLog, maxConnections: 1 });
+  const open = (url: string) =>
+    openStore(url, { clock: systemClock, log: silentLog, maxConnections: 1, timeoutMs: 5_000 });
 
   it("says what it expects of a URL, and never its password", async () => {
     await assert.rejects(open("mysql://kiln:secret@host/db"), (error: Error) => {
@@ -110,8 +111,9 @@ describe("openStore", () => {
 });
 
 function rawDatabase(url: string) {
-  if (url.startsWith("sqlite3:")) return openSqlite({ path: url.slice("sqlite3://".length), clock: systemClock });
-  return openPostgres({ url, clock: systemClock, log: silentLog });
+  if (url.startsWith("sqlite3:"))
+    return openSqlite({ path: url.slice("sqlite3://".length), clock: systemClock, timeoutMs: 5_000 });
+  return openPostgres({ url, clock: systemClock, log: silentLog, timeoutMs: 5_000 });
 }
 
 /** Every app by name, with the value that its writer gave it last. */

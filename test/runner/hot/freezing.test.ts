@@ -39,6 +39,7 @@ function freezingOf() {
       froze: (ok) => void counted.push(`froze ${ok}`),
       thawed: (ok, ms) => void counted.push(`thawed ${ok} ${ms}`),
     },
+    timeoutMs: 5_000,
   });
   return { clock, freezing, counted, warned };
 }
@@ -65,7 +66,7 @@ describe("createFreezing", () => {
     assert.match(warned.join("\n"), /^Container failed to freeze: .*\nContainer failed to thaw: /);
   });
 
-  it("gives up after 5 s on a driver that does not even heed its signal", async () => {
+  it("gives up at its limit on a driver that does not even heed its signal", async () => {
     const { clock, freezing, warned } = freezingOf();
     let told: AbortSignal | undefined;
     const thawing = freezing.thaw(hot((signal) => ((told = signal), new Promise(() => {}))));

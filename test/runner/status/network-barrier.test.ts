@@ -8,10 +8,15 @@ describe("NetworkBarrier", () => {
   it("takes a look that hangs for a no, has no second one beside it, and looks again once it is over", async () => {
     const clock = new VirtualClock();
     const looks: PromiseWithResolvers<void>[] = [];
-    const barrier = new NetworkBarrier("/nfs/network-is-up", clock, () => {
-      const look = Promise.withResolvers<void>();
-      looks.push(look);
-      return look.promise;
+    const barrier = new NetworkBarrier({
+      path: "/nfs/network-is-up",
+      timeoutMs: 2_000,
+      clock,
+      look() {
+        const look = Promise.withResolvers<void>();
+        looks.push(look);
+        return look.promise;
+      },
     });
 
     const first = barrier.isThere();
@@ -32,7 +37,7 @@ describe("NetworkBarrier", () => {
   });
 
   it("is not there where the file is not", async () => {
-    const barrier = new NetworkBarrier("/no/such/file", new VirtualClock());
+    const barrier = new NetworkBarrier({ path: "/no/such/file", timeoutMs: 2_000, clock: new VirtualClock() });
 
     assert.equal(await barrier.isThere(), false);
   });
