@@ -40,7 +40,7 @@ export interface ServiceInput<Table extends SettingTable, Option extends string>
   readonly options: Readonly<Partial<Record<Option, string>>>;
   readonly log: Log;
   /** Where this process is one of several. */
-  readonly worker?: { readonly number: number; readonly whole: Vitals } | undefined;
+  readonly worker?: { readonly number: number; readonly count: number; readonly whole: Vitals } | undefined;
 }
 
 /** What serves. Disposing it drains; resolves when nothing of it is left. */
@@ -104,7 +104,7 @@ export async function runService<Table extends SettingTable & CommonTable, Optio
     // A fault in one call's code must not end the others; it is a defect all the same, so it is said loudly.
     program.on("unhandledRejection", (reason) => log.error("Unhandled rejection, please report it", { reason }));
 
-    const given = { settings, options, log, worker };
+    const given = { settings, options, log, worker: worker === undefined ? undefined : { ...worker, count: workers } };
     let running: Served;
     if (worker === undefined) {
       running = await (workers === 1

@@ -5,6 +5,10 @@ import type { SocketDirectories } from "./hot/socket-directory.ts";
 export interface RunnerName {
   readonly installation: string;
   readonly runnerId: string;
+  /** What it is one of several workers of; itself where it is none. */
+  readonly service: string;
+  /** Which of them, from 1; 0 where it is none. */
+  readonly worker: number;
   /** Where its Docker listens. */
   readonly host: string;
 }
@@ -26,14 +30,18 @@ export async function claimName<Directories extends Pick<SocketDirectories, "has
   open: () => Promise<Directories>,
 ): Promise<Claimed<Directories>> {
   await using made = new AsyncDisposableStack();
-  const { installation, runnerId, host } = name;
-  const claimed = await claim(["runner", installation, runnerId, host]);
+  const claimed = await claimAlone(name);
   if (claimed === undefined) throw taken(name);
   made.use(claimed);
   const directories = made.use(await open());
   if (await directories.hasLivingPeer()) throw taken(name);
   made.move();
   return { claimed, directories };
+}
+
+/** The same without a look at directories; undefined where the name is taken. */
+export function claimAlone({ installation, runnerId, host }: RunnerName): Promise<AsyncDisposable | undefined> {
+  return claim(["runner", installation, runnerId, host]);
 }
 
 function taken({ installation, runnerId, host }: RunnerName): Error {

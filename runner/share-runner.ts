@@ -5,6 +5,7 @@ import { adminAddress, refuseTaken } from "../core/bind.ts";
 import type { Settings } from "../core/config.ts";
 import { portOf, type WorkerPlace } from "../core/workers/worker-place.ts";
 import { runnerResources } from "./machine.ts";
+import { workerId } from "./service-name.ts";
 import type { RUNNER_SETTINGS } from "./settings.ts";
 import type { Booking } from "./slots/slot.ts";
 
@@ -39,7 +40,7 @@ export async function shareRunner(
     const part = (whole: number) => partOf(whole, number, workers);
     const usual = port === 0 ? 0 : port + number - 1;
     return {
-      FN_RUNNER_ID: `${id}-${number}`,
+      FN_RUNNER_ID: workerId(id, number),
       // Gateways know one that is started again by its address.
       FN_GRPC_PORT: portOf(before?.address) ?? usual,
       FN_ADMIN_PORT: portOf(first?.admin) ?? adminPort,
@@ -47,6 +48,8 @@ export async function shareRunner(
       FN_MAX_TOTAL_CPU_MCPUS: part(cpuMillis),
       FN_EXPERIMENTAL_PREFORK_POOL_SIZE: part(pool),
       FN_MAX_CONCURRENT_STARTS: Math.max(1, part(starts)),
+      // The images are Docker's, and so all workers': two that clean would each remove down to the size.
+      FN_IMAGE_CLEAN_MAX_SIZE: number === 1 ? settings.FN_IMAGE_CLEAN_MAX_SIZE : 0,
     };
   };
 }

@@ -23,6 +23,7 @@ import { logSink } from "./logs/log-sink.ts";
 import { runnerResources } from "./machine.ts";
 import { serveRunner } from "./rpc/server.ts";
 import { createRunner, type RunnerIdentity, type RunnerLimits } from "./runner.ts";
+import { formerRunners, serviceOf } from "./service-name.ts";
 import type { RUNNER_SETTINGS } from "./settings.ts";
 import { partOfMachine } from "./share-runner.ts";
 import type { HealthCheck } from "./status/check-status.ts";
@@ -33,25 +34,33 @@ type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 type RunnerFiles = "hooks" | "guard";
 
 export async function startRunner(input: ServiceInput<typeof RUNNER_SETTINGS, RunnerFiles>): Promise<Running> {
-  const { settings, options, log } = input;
+  const { settings, options, log, worker } = input;
   const bootId = randomBytes(8).toString("hex");
   // Two runners of one name would take each other's containers for leftovers.
   const runnerId = settings.FN_RUNNER_ID || `${hostname()}-${settings.FN_GRPC_PORT || bootId}`;
   const identity = { runnerId, bootId, version: VERSION };
   const metrics = createMetrics();
   const logs = new FunctionLogs({ clock: systemClock, sink: logSink(settings, log), limits: logLimitsOf(settings) });
+  const name = nameOf(identity, settings, worker?.number);
+  const parts = { identity, name, logs, metrics };
   if (settings.FN_DRIVER === "docker") {
-    const driver = await openDocker(settings, identity, { guardFile: options.guard, log, metrics, output: logs });
-    return serve(driver, identity, { logs, metrics }, input);
+    const opening = { service: name.service, guardFile: options.guard, log, metrics, output: logs };
+    return serve(await openDocker(settings, identity, opening), parts, input);
   }
   const driver = processDriver({ functionsDirectory: settings.FN_PROCESS_FUNCTIONS, output: logs });
-  return serve(driver, identity, { logs, metrics }, input);
+  return serve(driver, parts, input);
+}
+
+interface RunnerParts {
+  readonly identity: RunnerIdentity;
+  readonly name: RunnerName;
+  readonly logs: FunctionLogs;
+  readonly metrics: Metrics;
 }
 
 async function serve<Options>(
   driver: Driver<Options>,
-  identity: RunnerIdentity,
-  { logs, metrics }: { readonly logs: FunctionLogs; readonly metrics: Metrics },
+  { identity, name, logs, metrics }: RunnerParts,
   { settings, options, log, worker }: ServiceInput<typeof RUNNER_SETTINGS, RunnerFiles>,
 ): Promise<Running> {
   await using owned = new AsyncDisposableStack();
@@ -59,7 +68,6 @@ async function serve<Options>(
   made.use(driver);
   const { hooks, overriders, healthChecks } = await loadHooks<Options>(options.hooks);
   const pki = owned.use(await followPki(settings, log));
-  const name = nameOf(identity, settings);
   const open = () => openDirectories(name, identity, { driver, settings, log });
   // Only containers can outlive their runner, and be taken for another's.
   const isNamed = driver.removeLeftovers !== undefined;
@@ -104,7 +112,9 @@ async function serve<Options>(
   const vitals = runnerVitals(runner, driver, metrics);
   const admin = await serveRunnerAdmin(settings, worker?.whole ?? vitals, { log, shared: worker !== undefined });
   if (admin !== undefined) owned.use(admin);
-  await driver.removeLeftovers?.();
+  // One of the workers does it for all.
+  const former = name.worker > 1 ? undefined : formerRunners(name, worker?.count ?? 1, directories);
+  await driver.removeLeftovers?.(former);
   announce(log, identity, driver, settings);
   const all = owned.move();
   return {
@@ -125,12 +135,13 @@ async function serve<Options>(
   };
 }
 
-function nameOf({ runnerId }: RunnerIdentity, settings: RunnerSettings): RunnerName {
-  return { runnerId, installation: settings.FN_INSTALLATION_ID, host: settings.DOCKER_HOST };
+function nameOf({ runnerId }: RunnerIdentity, settings: RunnerSettings, worker = 0): RunnerName {
+  const { FN_INSTALLATION_ID: installation, DOCKER_HOST: host } = settings;
+  return { installation, service: serviceOf(runnerId, worker), worker, runnerId, host };
 }
 
 function openDirectories(
-  { installation, runnerId, host }: RunnerName,
+  { installation, service, worker, host }: RunnerName,
   { bootId }: RunnerIdentity,
   {
     driver,
@@ -141,7 +152,8 @@ function openDirectories(
   return socketDirectories({
     parent: settings.FN_IOFS_PATH || undefined,
     // As the name is claimed: a living peer has all of the same.
-    installation: [installation, runnerId, host].join("/"),
+    installation: [installation, service, host].join("/"),
+    worker,
     bootId,
     tmpfs: {
       wanted: settings.FN_IOFS_TMPFS,

@@ -25,8 +25,18 @@ export interface Driver<Options = unknown> extends AsyncDisposable {
   readonly availability?: Availability;
   /** Whether containers would find what is at this path of the runner's. Without it, they would. */
   sees?(path: string): Promise<boolean>;
-  /** Removes what earlier boots of this runner left. Called once its address is bound: until then one may be alive. */
-  removeLeftovers?(): Promise<void>;
+  /**
+   * Removes what earlier boots of this runner left. Called once its address is bound: until then one may be alive.
+   * @param former - whose containers go as well
+   */
+  removeLeftovers?(former?: FormerRunners): Promise<void>;
+}
+
+/** Runners that a service was made of when it had more or fewer workers than it has now. */
+export interface FormerRunners {
+  has(runnerId: string): boolean;
+  /** Makes sure that one of them is gone until disposed; undefined where it lives, as one does that still drains. */
+  claim(runnerId: string): Promise<AsyncDisposable | undefined>;
 }
 
 /** Whether a driver can start and end containers just now. Those that run may go on all the same. */

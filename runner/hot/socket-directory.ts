@@ -17,6 +17,8 @@ export interface SocketDirectoriesOptions {
   readonly parent?: string | undefined;
   /** Same for every start of one installation, so that a start finds what a dead one left. */
   readonly installation: string;
+  /** Which of the runners of an installation this is, where it is one of several; 0 unless told. */
+  readonly worker?: number;
   /** Another one for every start of a runner. */
   readonly bootId: string;
   /** Without it they are plain directories. */
@@ -37,8 +39,8 @@ export interface SocketDirectory extends AsyncDisposable {
 /** One runner's socket directories, below a directory of its own. Disposing it removes them all. */
 export interface SocketDirectories extends AsyncDisposable {
   create(): Promise<SocketDirectory>;
-  /** Whether another living runner of the same installation has its directories beside these. */
-  hasLivingPeer(): Promise<boolean>;
+  /** Whether a runner that is this one, or another worker of its installation, lives and has its directories beside these. */
+  hasLivingPeer(worker?: number): Promise<boolean>;
 }
 
 // A unix socket's path has 108 bytes in the kernel, the last of them zero.
@@ -53,10 +55,10 @@ const LONGEST_SOCKET_NAME = "phonylsnr.sock";
  * @throws Error if `parent` cannot hold sockets
  */
 export async function socketDirectories(options: SocketDirectoriesOptions): Promise<SocketDirectories> {
-  const { installation, bootId, spare = 0, clock = systemClock, log = silentLog } = options;
+  const { installation, worker = 0, bootId, spare = 0, clock = systemClock, log = silentLog } = options;
   const parent = resolve(options.parent ?? tmpdir());
   const prefix = `kiln-${shortHash(installation)}-`;
-  const home = join(parent, `${prefix}${shortHash(bootId)}`);
+  const home = join(parent, `${prefix}${worker}-${shortHash(bootId)}`);
   checkLength(parent, home);
 
   for (const dead of await findHomes(parent, prefix, "dead")) await removeHome(dead, log);
@@ -77,7 +79,9 @@ export async function socketDirectories(options: SocketDirectoriesOptions): Prom
   const owned = made.move();
   return {
     create: () => spares.take(),
-    hasLivingPeer: async () => (await findHomes(parent, prefix, "living")).some((other) => other !== home),
+    async hasLivingPeer(number = worker) {
+      return (await findHomes(parent, `${prefix}${number}-`, "living")).some((other) => other !== home);
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import { request } from "node:http";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -34,6 +35,11 @@ async function metricIs(address: string, name: string, expected: number): Promis
 function pidsOf(main: MainProcess, worker: number): readonly number[] {
   const served = new RegExp(`Worker serves worker=${worker} pid=(\\d+)`, "g");
   return [...main.output().matchAll(served)].map(([, pid]) => Number(pid));
+}
+
+/** Resolves once no process has this id. */
+function gone(pid: number): Promise<void> {
+  return eventually(() => assert.throws(() => process.kill(pid, 0), { code: "ESRCH" }));
 }
 
 const WORKERS = [1, 2];
@@ -106,16 +112,28 @@ describe("two workers of a gateway and two of a runner", { timeout: 300_000 }, (
       });
     });
 
-    await t.test("they end when a running call has ended, though a terminal's Ctrl-C is told to each", async () => {
-      const running = call({ sleepTime: 1_000 });
-      await metricIs(address, "fn_running", 1);
+    await t.test(
+      "they end when running calls have ended, or a second signal comes; a parent's death is a first one",
+      async () => {
+        const long = call({ sleepTime: 60_000 });
+        const short = call({ sleepTime: 2_000 });
+        await metricIs(address, "fn_running", 2);
 
-      for (const worker of WORKERS) process.kill(pidsOf(gateway, worker).at(-1) ?? 0, "SIGINT");
-      const ended = gateway.stop();
+        runner.process.kill("SIGKILL");
+        // As a terminal's Ctrl-C, which is told to each of them.
+        for (const worker of WORKERS) process.kill(pidsOf(gateway, worker).at(-1) ?? 0, "SIGINT");
+        const ended = gateway.stop();
+        assert.equal(await short, 200);
+        gateway.process.kill("SIGTERM");
 
-      assert.equal(await running, 200);
-      assert.equal(await ended, 0);
-      assert.equal(await runner.stop(), 0);
-    });
+        assert.equal(await long, 503);
+        assert.equal(await ended, 0);
+        for (const worker of WORKERS) await gone(pidsOf(runner, worker).at(-1) ?? 0);
+        const left = (await readdir(runner.directory)).filter(
+          (name) => name.startsWith("kiln-") && !name.includes("."),
+        );
+        assert.deepEqual(left, [], "no directories of sockets");
+      },
+    );
   });
 });

@@ -7,7 +7,13 @@ import { after, before, describe, it } from "node:test";
 import { claimName, type RunnerName } from "../../runner/claim-name.ts";
 import { socketDirectories } from "../../runner/hot/socket-directory.ts";
 
-const name = { installation: `tests-${process.pid}`, runnerId: "one", host: "unix:///var/run/docker.sock" };
+const name = {
+  installation: `tests-${process.pid}`,
+  runnerId: "one",
+  service: "one",
+  worker: 0,
+  host: "unix:///var/run/docker.sock",
+};
 const taken = { message: /^Cannot start: another runner "one" of installation "tests-\d+" .*, FN_RUNNER_ID$/ };
 
 describe("claimName", () => {

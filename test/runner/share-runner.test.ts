@@ -16,7 +16,11 @@ function shared(workers: number, env: Record<string, string> = {}) {
 
 describe("shareRunner", () => {
   it("gives each worker a name, a port and whole parts that add up", async () => {
-    const share = await shared(3, { FN_EXPERIMENTAL_PREFORK_POOL_SIZE: "2", FN_MAX_CONCURRENT_STARTS: "2" });
+    const share = await shared(3, {
+      FN_EXPERIMENTAL_PREFORK_POOL_SIZE: "2",
+      FN_MAX_CONCURRENT_STARTS: "2",
+      FN_IMAGE_CLEAN_MAX_SIZE: "7",
+    });
 
     const parts = [1, 2, 3].map((number) => share({ number, before: undefined, first: undefined }));
 
@@ -39,6 +43,11 @@ describe("shareRunner", () => {
     assert.deepEqual(
       parts.map((part) => part.FN_EXPERIMENTAL_PREFORK_POOL_SIZE),
       [1, 1, 0],
+    );
+    assert.deepEqual(
+      parts.map((part) => part.FN_IMAGE_CLEAN_MAX_SIZE),
+      [7, 0, 0],
+      "Docker's images are all workers'",
     );
     // A 0 would take the default of the whole machine.
     assert.deepEqual(

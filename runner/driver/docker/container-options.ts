@@ -17,9 +17,11 @@ export interface OptionSources {
   readonly network: string;
 }
 
-/** Whose containers these are. The ids of installation and runner last, a boot id does not. */
+/** Whose containers these are. The ids of installation, service and runner last, a boot id does not. */
 export interface Installation {
   readonly id: string;
+  /** What the runner is one of several of; by default it is its own. */
+  readonly service?: string;
   readonly runnerId: string;
   readonly bootId: string;
 }
@@ -35,6 +37,7 @@ type CreateHostConfig = HostConfig & { CgroupnsMode?: "host" | "private" };
 
 export const LABELS = {
   installation: "kiln.installation",
+  service: "kiln.service",
   runner: "kiln.runner",
   boot: "kiln.boot",
   /** On holders of the prefork pool alone. */
@@ -141,8 +144,13 @@ const BUILDERS: readonly OptionBuilder[] = [
 ];
 
 /** What tells this runner's containers, and those of its earlier boots, from all others. */
-export function ownerLabels({ id, runnerId, bootId }: Installation): Record<string, string> {
-  return { [LABELS.installation]: id, [LABELS.runner]: runnerId, [LABELS.boot]: bootId };
+export function ownerLabels({ id, service, runnerId, bootId }: Installation): Record<string, string> {
+  return {
+    [LABELS.installation]: id,
+    [LABELS.service]: service ?? runnerId,
+    [LABELS.runner]: runnerId,
+    [LABELS.boot]: bootId,
+  };
 }
 
 /** Builds a container's options, fresh each time. */

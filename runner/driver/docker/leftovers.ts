@@ -1,6 +1,7 @@
 import type { ContainerInfo } from "dockerode";
 
 import type { Log } from "../../../core/log.ts";
+import type { FormerRunners } from "../driver.ts";
 import { containerEngine } from "./container-engine.ts";
 import { thawAbandoned } from "./container-freezer.ts";
 import { LABELS, type Installation } from "./container-options.ts";
@@ -18,6 +19,20 @@ export interface SweepDependencies extends EngineClient {
 export async function removeLeftovers(dependencies: SweepDependencies): Promise<number> {
   const { bootId } = dependencies.installation;
   return removeOurs(dependencies, ({ Labels }) => isOlder(Labels, bootId));
+}
+
+/** The same for runners that its service is made of no more. */
+export async function removeFormer(dependencies: SweepDependencies, former: FormerRunners): Promise<number> {
+  const { id, service, runnerId } = dependencies.installation;
+  const there = await list(dependencies, { [LABELS.installation]: id, [LABELS.service]: service ?? runnerId });
+  const byRunner = Map.groupBy(there, ({ Labels }) => Labels[LABELS.runner] ?? "");
+  let removed = 0;
+  for (const [name, containers] of byRunner) {
+    if (!former.has(name)) continue;
+    await using gone = await former.claim(name);
+    if (gone !== undefined) removed += await removeAll(dependencies, containers);
+  }
+  return removed;
 }
 
 /** Removes the function containers of this run of the runner that nobody answers for. */
@@ -40,7 +55,11 @@ export async function runningContainers(dependencies: SweepDependencies): Promis
 
 function listOurs(dependencies: SweepDependencies): Promise<ContainerInfo[]> {
   const { id, runnerId } = dependencies.installation;
-  const label = [`${LABELS.installation}=${id}`, `${LABELS.runner}=${runnerId}`];
+  return list(dependencies, { [LABELS.installation]: id, [LABELS.runner]: runnerId });
+}
+
+function list(dependencies: SweepDependencies, labels: Readonly<Record<string, string>>): Promise<ContainerInfo[]> {
+  const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
   return engineCall(dependencies, "list the containers", (abortSignal) =>
     dependencies.docker.listContainers({ all: true, filters: { label }, abortSignal }),
   );
@@ -50,11 +69,14 @@ async function removeOurs(
   dependencies: SweepDependencies,
   isWanted: (container: ContainerInfo) => boolean,
 ): Promise<number> {
+  return removeAll(dependencies, (await listOurs(dependencies)).filter(isWanted));
+}
+
+async function removeAll(dependencies: SweepDependencies, containers: readonly ContainerInfo[]): Promise<number> {
   const { clock, log } = dependencies;
-  const ours = await listOurs(dependencies);
   const engine = containerEngine(dependencies);
   const removed = await Promise.all(
-    ours.filter(isWanted).map(async ({ Id }) => {
+    containers.map(async ({ Id }) => {
       try {
         await thawAbandoned(Id, engine, clock);
         return await engine.remove(Id);

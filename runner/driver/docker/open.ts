@@ -15,7 +15,7 @@ import { createGuard } from "./guard.ts";
 import { imageOptions } from "./images/image-settings.ts";
 import { loadImages } from "./images/load-images.ts";
 import { watchRegistryAuths } from "./images/registry-auths-file.ts";
-import { removeLeftovers } from "./leftovers.ts";
+import { removeFormer, removeLeftovers } from "./leftovers.ts";
 import { preforkOf } from "./prefork/prefork-settings.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { throughOutages } from "./through-outages.ts";
@@ -26,6 +26,8 @@ type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 const OLDEST_DOCKER = "20.10.0";
 
 export interface OpenOptions {
+  /** What the runner is one of several of; by default it is its own. */
+  readonly service?: string;
   readonly guardFile: string | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -36,7 +38,7 @@ export interface OpenOptions {
 export async function openDocker(
   settings: RunnerSettings,
   { runnerId, bootId }: RunnerIdentity,
-  { guardFile, log, metrics, output }: OpenOptions,
+  { service = runnerId, guardFile, log, metrics, output }: OpenOptions,
 ): Promise<Driver<ContainerCreateOptions>> {
   const client = clientOf(settings);
   const { docker } = client;
@@ -50,7 +52,7 @@ export async function openDocker(
     throw new Error(`Cannot start: docker version is too old. Required: ${OLDEST_DOCKER} Found: ${version}`);
   }
   await checkSandbox(client, { rootMiB: settings.FN_MAX_FS_SIZE_MB, runtime: settings.FN_DOCKER_RUNTIME });
-  const installation = { id: settings.FN_INSTALLATION_ID, runnerId, bootId };
+  const installation = { id: settings.FN_INSTALLATION_ID, service, runnerId, bootId };
   const host = { ...client, installation, log };
   await using made = new AsyncDisposableStack();
   const guard = guardFile === undefined ? createGuard() : made.use(await watchGuard(guardFile, log, systemClock));
@@ -77,8 +79,9 @@ export async function openDocker(
   return {
     ...driver,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-    async removeLeftovers() {
-      const containers = await removeLeftovers(host);
+    async removeLeftovers(former) {
+      const own = await removeLeftovers(host);
+      const containers = own + (former === undefined ? 0 : await removeFormer(host, former));
       if (containers > 0) log.info("Removed what an earlier run left behind", { containers });
       // Not before: what was left behind has places on the networks.
       prefork?.open();

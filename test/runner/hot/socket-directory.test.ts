@@ -20,8 +20,8 @@ beforeEach(async () => {
 });
 afterEach(() => held.disposeAsync());
 
-const open = async (bootId: string, installation = "here") =>
-  held.use(await socketDirectories({ parent, installation, bootId }));
+const open = async (bootId: string, installation = "here", worker = 0) =>
+  held.use(await socketDirectories({ parent, installation, worker, bootId }));
 
 describe("socketDirectories", () => {
   it("makes a directory that any user can bind in, whatever the umask", async () => {
@@ -59,12 +59,19 @@ describe("socketDirectories", () => {
     assert.deepEqual(await readdir(parent), []);
   });
 
-  it("removes what a dead runner of its installation left", async () => {
+  it("removes what a dead runner of its installation left, whichever of its workers that was", async () => {
     await leaveBehind("here");
 
-    await open("later");
+    await open("later", "here", 2);
 
     assert.equal((await readdir(parent)).length, 1);
+  });
+
+  it("tells living workers of an installation apart", async () => {
+    const [first, second] = [await open("boot", "here", 1), await open("boot", "here", 2)];
+
+    assert.deepEqual([await first.hasLivingPeer(), await second.hasLivingPeer()], [false, false]);
+    assert.deepEqual([await first.hasLivingPeer(2), await first.hasLivingPeer(3)], [true, false]);
   });
 
   it("leaves living runners alone, and knows of them", async () => {

@@ -6,7 +6,7 @@ import { silentLog } from "../../../../core/log.ts";
 import { buildExampleImages } from "../../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
 import { engineClient } from "../../../../kiln/testing/engine-client.ts";
-import { removeLeftovers } from "../../../../runner/driver/docker/leftovers.ts";
+import { removeFormer, removeLeftovers } from "../../../../runner/driver/docker/leftovers.ts";
 
 const { engine, skip } = await dockerOrSkip();
 
@@ -65,6 +65,41 @@ describe("removeLeftovers", { skip, timeout: 60_000 }, () => {
 
     assert.equal(await removeLeftovers(own), 0);
 
+    for (const id of others) assert.equal(await isThere(id), true);
+  });
+});
+
+describe("removeFormer", { skip, timeout: 60_000 }, () => {
+  const service = "r";
+  const as = (runnerId: string) => ({ ...labels({ runnerId, bootId: "before" }), "kiln.service": service });
+
+  it("removes what workers left that are none now and do not live, whoever else has such a name", async (t) => {
+    const alone = await container(t, as("r"), true);
+    const third = await container(t, as("r-3"));
+    const others = [
+      await container(t, as("r-1")),
+      await container(t, as("r-4")),
+      await container(t, labels({ runnerId: "r-3", bootId: "before" })),
+      await container(t, { ...as("r-3"), "kiln.installation": "another-installation" }),
+    ];
+    const claimed: string[] = [];
+
+    const removed = await removeFormer(
+      { ...own, installation: { ...installation, service, runnerId: "r-1" } },
+      {
+        has: (runnerId) => !["r-1", "r-2"].includes(runnerId),
+        async claim(runnerId) {
+          if (runnerId === "r-4") return undefined;
+          const claim = new AsyncDisposableStack();
+          claim.defer(() => void claimed.push(runnerId));
+          return claim;
+        },
+      },
+    );
+
+    assert.equal(removed, 2);
+    assert.deepEqual(claimed.sort(), ["r", "r-3"], "each is given back");
+    assert.deepEqual([await isThere(alone), await isThere(third)], [false, false]);
     for (const id of others) assert.equal(await isThere(id), true);
   });
 });
