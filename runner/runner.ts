@@ -82,7 +82,8 @@ export interface Runner extends AsyncDisposable {
 }
 
 export interface RunnerObserver {
-  capacity(capacity: Capacity): void;
+  /** It has changed; `read` says what it is by then. */
+  capacity(read: () => Capacity): void;
   draining(): void;
 }
 
@@ -168,8 +169,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     capacityTold = false;
     clock.after(CAPACITY_EVERY_MS, () => {
       capacityTold = true;
-      const now = capacity();
-      for (const observer of observers) observer.capacity(now);
+      for (const observer of observers) observer.capacity(capacity);
     });
   }
 

@@ -28,6 +28,8 @@ export class FramePump<Frame> {
   #scheduled = false;
   #blocked = false;
   #stopped = false;
+  /** When those that wait for company have waited long enough; undefined while there are none. */
+  #lingersUntil: number | undefined;
   #cancelLinger: (() => void) | undefined;
 
   constructor(stream: Writable, source: FrameSource<Frame>, clock: Clock) {
@@ -52,15 +54,14 @@ export class FramePump<Frame> {
 
   /** There is something to send that may wait a little for company. */
   linger(): void {
-    if (this.#stopped) return;
-    this.#cancelLinger ??= this.#clock.after(LINGER_MS, () => {
-      this.#cancelLinger = undefined;
-      this.wake();
-    });
+    if (this.#stopped || this.#lingersUntil !== undefined) return;
+    this.#lingersUntil = this.#clock.now() + LINGER_MS;
+    this.#lookIn(LINGER_MS);
   }
 
   /** Writes what there is to send now, as far as the connection takes it. */
   flush(): void {
+    this.#lingersUntil = undefined;
     while (!this.#blocked && !this.#stopped) {
       const frames = this.#source.take(MESSAGE_BYTES);
       if (frames.length === 0) return;
@@ -82,6 +83,17 @@ export class FramePump<Frame> {
   stop(): void {
     this.#stopped = true;
     this.#cancelLinger?.();
+  }
+
+  /** One timer for all that linger, and not one for each: most of them go with others long before. */
+  #lookIn(ms: number): void {
+    this.#cancelLinger ??= this.#clock.after(ms, () => {
+      this.#cancelLinger = undefined;
+      if (this.#lingersUntil === undefined) return;
+      const leftMs = this.#lingersUntil - this.#clock.now();
+      if (leftMs > 0) this.#lookIn(leftMs);
+      else this.wake();
+    });
   }
 
   /** False: the connection has enough. */
