@@ -28,4 +28,9 @@ export function budgetRow({ what, measured, limit, at }: Budget): readonly strin
   return [what, measured.toFixed(2), `${at === "most" ? "≤" : "≥"} ${limit}`, met ? "met" : "missed"];
 }
 
+/** What the bound itself measures, where there is no limit but to stand beside it. */
+export function boundRow(what: string, measured: number): readonly string[] {
+  return [what, measured.toFixed(2), "", "bound"];
+}
+
 export const BUDGET_HEAD = ["budget", "measured", "limit", ""] as const;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { ensureDevPki } from "../kiln/dev-pki.ts";
-import { BUDGET_HEAD, budgetRow, pathMicros, ratioOf } from "./budget.ts";
+import { BUDGET_HEAD, boundRow, budgetRow, pathMicros, ratioOf } from "./budget.ts";
 import { CALL_HEAD, callCells } from "./call-table.ts";
 import { profiled, startGateway } from "./kiln-system.ts";
 import type { Generator } from "./load/generator.ts";
@@ -29,23 +29,34 @@ interface Size {
   readonly runners: number;
 }
 
-/** What a call costs where there are many functions, each with a container, or many runners. */
+/** Where all of this part's subjects run. */
+interface Site {
+  readonly directory: string;
+  readonly probe: Program;
+  readonly generator: Generator;
+  readonly made: AsyncDisposableStack;
+  readonly options: BenchOptions;
+}
+
+/**
+ * What a call costs where there are many functions, each with a container, or many runners; and what many runners cost
+ * the bare program, whose calls share messages with fewer others just as well.
+ */
 export async function measureScale(options: BenchOptions, generator: Generator): Promise<readonly Table[]> {
   const { rounds, seconds } = options;
-  const small = { functions: FEW, runners: 1 };
-  const sizes: readonly Size[] = [
-    small,
-    { ...small, functions: options.functions },
-    { ...small, runners: options.runners },
-  ];
   await using made = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "kiln-bench-"));
   made.defer(() => rm(directory, { recursive: true, force: true }));
   await ensureDevPki(join(directory, "pki"));
   const main = join(import.meta.dirname, "scale/function.ts");
   const probe = made.use(await startProgram({ main, args: [join(directory, "function.sock")] }));
-  const subjects: Subject[] = [];
-  for (const size of sizes) subjects.push(await open(size, directory, probe, made, options, generator));
+  const site: Site = { directory, probe, generator, made, options };
+  const few = await openKiln({ functions: FEW, runners: 1 }, site);
+  const manyFunctions = await openKiln({ functions: options.functions, runners: 1 }, site);
+  const manyRunners = await openKiln({ functions: FEW, runners: options.runners }, site);
+  const bareFew = await openBare({ functions: FEW, runners: 1 }, site);
+  const bareMany = await openBare({ functions: FEW, runners: options.runners }, site);
+  const subjects = [few, manyFunctions, manyRunners, bareFew, bareMany];
 
   const load = { headers: {}, requestBytes: BODY_BYTES, warmUpMs: seconds * 300, measureMs: seconds * 1_000 };
   await compile(subjects, generator, HEATING, load);
@@ -54,11 +65,13 @@ export async function measureScale(options: BenchOptions, generator: Generator):
   for (const clients of CLIENTS) {
     const measured = await inTurns(subjects, generator, rounds, clients, load);
     for (const [{ name }, figures] of measured) rows.push([String(clients), name, ...callCells(figures)]);
-    const [base = [], ...others] = [...measured].map(([, figures]) => pathMicros(figures));
-    for (const [index, figures] of others.entries()) {
-      const what = `${subjects[index + 1]?.name}, ${clients} client${clients === 1 ? "" : "s"}`;
-      budgets.push(budgetRow({ what, measured: ratioOf(figures, base), limit: 1.1, at: "most" }));
+    const micros = (subject: Subject) => pathMicros(measured.get(subject) ?? []);
+    const what = ({ name }: Subject) => `${name}, ${clients} client${clients === 1 ? "" : "s"}`;
+    for (const many of [manyFunctions, manyRunners]) {
+      const measuredRatio = ratioOf(micros(many), micros(few));
+      budgets.push(budgetRow({ what: what(many), measured: measuredRatio, limit: 1.1, at: "most" }));
     }
+    budgets.push(boundRow(what(bareMany), ratioOf(micros(bareMany), micros(bareFew))));
   }
   return [
     {
@@ -74,36 +87,54 @@ export async function measureScale(options: BenchOptions, generator: Generator):
   ];
 }
 
-async function open(
-  { functions, runners }: Size,
-  directory: string,
-  probe: Program,
-  made: AsyncDisposableStack,
-  { profile, gateway: runtime }: BenchOptions,
-  generator: Generator,
-): Promise<Subject> {
+async function openKiln(size: Size, { directory, probe, generator, made, options }: Site): Promise<Subject> {
+  const { functions, runners } = size;
+  const { profile, gateway: runtime } = options;
   const pki = join(directory, "pki");
   // Each runner could hold the containers of all functions.
   const memory = 2 * functions * MEMORY_MIB;
   const args = [pki, probe.address, String(runners), String(memory)];
-  const name = `${functions} functions, ${runners} runner${runners === 1 ? "" : "s"}`;
   const main = join(import.meta.dirname, "scale/runners.ts");
   const ownProfile = profile && join(profile, `${functions}-functions-${runners}-runners`);
   const runner = made.use(await startProgram({ main, args, execArgv: profiled(ownProfile, "runner") }));
   const plan = { directory, functions: functionsOf(functions), runners: runner.address, runtime, profile: ownProfile };
   const gateway = made.use(await startGateway(plan));
   const origin = `http://${gateway.address}`;
-  const subject: Subject = {
+  const targets = Array.from({ length: HEATING }, (_, client) => part(origin, functions, client, HEATING, 1));
+  const load = { headers: {}, requestBytes: BODY_BYTES, warmUpMs: 0, measureMs: HEAT_MS };
+  const heat = { ...load, targets, maxCallsEach: Math.ceil(functions / HEATING) };
+  await generator.run(heat, () => {});
+  return subjectOf(sizeOf(size), functions, { gateway, runner }, { probe, generator });
+}
+
+/** Its runners share their containers, and a function's calls go to the runner that its first one went to. */
+async function openBare(size: Size, { directory, probe, generator, made }: Site): Promise<Subject> {
+  const pki = join(directory, "pki");
+  const main = (side: string) => join(import.meta.dirname, `bare/${side}.ts`);
+  const sockets = Array.from({ length: Math.max(...CLIENTS) }, () => probe.address);
+  const args = ["--addresses", String(size.runners), pki, ...sockets];
+  const runner = made.use(await startProgram({ main: main("runner"), args }));
+  const gateway = made.use(await startProgram({ main: main("gateway"), args: [runner.address, pki] }));
+  return subjectOf(`bare program, ${sizeOf(size)}`, size.functions, { gateway, runner }, { probe, generator });
+}
+
+function sizeOf({ functions, runners }: Size): string {
+  return `${functions} functions, ${runners} runner${runners === 1 ? "" : "s"}`;
+}
+
+function subjectOf(
+  name: string,
+  functions: number,
+  { gateway, runner }: { readonly gateway: Program; readonly runner: Program },
+  { probe, generator }: Pick<Site, "probe" | "generator">,
+): Subject {
+  const origin = `http://${gateway.address}`;
+  return {
     name,
     targets: (clients) =>
       Array.from({ length: clients }, (_, client) => part(origin, functions, client, clients, IN_A_ROW)),
     parties: { gateway: [gateway.pid], runner: [runner.pid], function: [probe.pid], load: [generator.pid] },
   };
-  const targets = Array.from({ length: HEATING }, (_, client) => part(origin, functions, client, HEATING, 1));
-  const load = { headers: {}, requestBytes: BODY_BYTES, warmUpMs: 0, measureMs: HEAT_MS };
-  const heat = { ...load, targets, maxCallsEach: Math.ceil(functions / HEATING) };
-  await generator.run(heat, () => {});
-  return subject;
 }
 
 /** The functions that one client calls: no two clients the same, where there are enough. */

@@ -1,9 +1,10 @@
 // The least a runner on Kiln's mechanism does: frames from one mutual TLS stream to functions' sockets and back.
-// node bench/bare/runner.ts PKI-DIRECTORY SOCKET…
+// node bench/bare/runner.ts [--addresses N] PKI-DIRECTORY SOCKET…
 import { readFileSync } from "node:fs";
 import { createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { join } from "node:path";
 import process from "node:process";
+import { parseArgs } from "node:util";
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client } from "undici";
@@ -11,7 +12,11 @@ import { Client } from "undici";
 import * as pb from "../../gen/kiln/runner/v1/runner_pb.ts";
 import { batched, onMessages } from "./frames.ts";
 
-const [pki = "", ...sockets] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  options: { addresses: { type: "string", default: "1" } },
+  allowPositionals: true,
+});
+const [pki = "", ...sockets] = positionals;
 const pem = (name: string) => readFileSync(join(pki, name));
 
 // One call at a time for each function, the last used first, as Kiln has it.
@@ -83,20 +88,27 @@ function runOn(client: Client, call: number, offer: pb.Offer, send: Send): void 
   );
 }
 
-const server = createSecureServer({
-  key: pem("runner.key"),
-  cert: pem("runner.crt"),
-  ca: pem("ca.crt"),
-  requestCert: true,
-  rejectUnauthorized: true,
-  settings: { initialWindowSize: 4 * 1024 * 1024 },
-});
-server.on("session", (session) => session.setLocalWindowSize(4 * 1024 * 1024));
-server.on("stream", serveStream);
-server.on("sessionError", () => {});
-server.listen(0, "127.0.0.1", () => {
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
-  process.stdout.write(`${JSON.stringify({ address: `127.0.0.1:${port}` })}\n`);
-});
+function listen(): Promise<string> {
+  const server = createSecureServer({
+    key: pem("runner.key"),
+    cert: pem("runner.crt"),
+    ca: pem("ca.crt"),
+    requestCert: true,
+    rejectUnauthorized: true,
+    settings: { initialWindowSize: 4 * 1024 * 1024 },
+  });
+  server.on("session", (session) => session.setLocalWindowSize(4 * 1024 * 1024));
+  server.on("stream", serveStream);
+  server.on("sessionError", () => {});
+  return new Promise((listening) => {
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      listening(`127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`);
+    });
+  });
+}
+
+// As many runners at so many addresses would be, but for their containers, which they share.
+const addresses = await Promise.all(Array.from({ length: Number(values.addresses) }, listen));
+process.stdout.write(`${JSON.stringify({ address: addresses.join(" ") })}\n`);
 for (const end of ["SIGTERM", "disconnect"]) process.on(end, () => process.exit(0));
