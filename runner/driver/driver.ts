@@ -92,8 +92,8 @@ export interface FunctionOutput {
 /** Takes what one container writes, in its order. */
 export interface OutputWriter {
   write(stream: OutputStream, bytes: Buffer): void;
-  /** Something may be missing here: what comes next is not the rest of a line that has begun. */
-  gap(): void;
+  /** Something may be missing here, as `mark` says, and what comes next is not the rest of a line that has begun. */
+  gap(mark: string): void;
   /** Nothing more will come. */
   end(): void;
 }

@@ -1,4 +1,5 @@
 const TAIL_BYTES = 4_096;
+const LINE_END = 0x0a;
 
 /** The end of what a function wrote to stderr, at most 4 KiB of it. */
 export class StderrTail {
@@ -12,6 +13,12 @@ export class StderrTail {
     this.#ring.set(last.subarray(0, room), at);
     this.#ring.set(last.subarray(room), 0);
     this.#written += bytes.length;
+  }
+
+  /** What comes next is not the rest of a line that has begun. @param mark - a line that says why */
+  gap(mark: string): void {
+    const isInside = this.#written > 0 && this.#ring[(this.#written - 1) % TAIL_BYTES] !== LINE_END;
+    this.push(Buffer.from(`${isInside ? "\n" : ""}${mark}\n`));
   }
 
   /** Whole lines, or the end of one that is longer than all the room there is. */

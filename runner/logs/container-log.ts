@@ -68,8 +68,12 @@ export class ContainerLog implements OutputWriter {
     if (this.#splitters[stream].isInside) this.#begun[stream] ??= this.#account;
   }
 
-  gap(): void {
+  gap(mark: string): void {
     this.#flush(true);
+    if (!this.#options.isHeard()) return;
+    this.#settle();
+    // More than the last call may have written meanwhile.
+    this.#pass({ ...this.#account, between: false }, "stderr", mark, false);
   }
 
   end(): void {

@@ -2,14 +2,14 @@ import type { Duplex } from "node:stream";
 
 import type { ContainerCreateOptions } from "dockerode";
 
-import { CallError } from "../../../core/call-error.ts";
 import { pause, type Clock } from "../../../core/clock.ts";
 import type { Log } from "../../../core/log.ts";
 import type { HotContainer, OutputWriter } from "../driver.ts";
+import { attachAgain, settled } from "./attach-again.ts";
 import type { ContainerEngine } from "./container-engine.ts";
 import { watchExit } from "./container-exit.ts";
 import type { ContainerFreezer } from "./container-freezer.ts";
-import { isGone } from "./docker-errors.ts";
+import { isUnavailable } from "./docker-errors.ts";
 import { readOutput } from "./output.ts";
 import { throwIfAborted, unlessAborted } from "./unless-aborted.ts";
 
@@ -24,10 +24,6 @@ export interface StartDependencies {
   readonly leftBehind?: () => void;
 }
 
-/** The end is told on one connection and the last output on another. */
-const LAST_NEWS_MS = 500;
-/** Between two tries to read on from a container whose daemon went away; doubled while the daemon is there and refuses. */
-const REATTACH_MS = { least: 500, most: 8_000 } as const;
 /** A create whose answer was lost may still be under way in the daemon. */
 const LOST_CREATE = { tries: 20, everyMs: 250 } as const;
 
@@ -77,8 +73,8 @@ function watched(
   const leaving = new AbortController();
   const gone = new AbortController();
   const ended = watchExit(id, starting, { engine, clock, leaving: leaving.signal, gone: gone.signal });
-  const again = () => attachAgain(attach, ended, gone.signal, clock);
-  const output = readOutput(connection, dependencies.output?.(id), again);
+  const again = () => attachAgain(attach, { ended, gone: gone.signal, clock });
+  const output = readOutput(connection, { writer: dependencies.output?.(id), again, clock });
   const exited = ended.then(async (exit) => {
     await settled(output.ended, clock);
     return exit;
@@ -107,33 +103,6 @@ function watched(
   };
 }
 
-/**
- * A container may outlive the daemon that it was attached through. Undefined for one that has ended, or is removed: its
- * connection closes then too, and at about the time that its end is told.
- */
-async function attachAgain(
-  attach: () => Promise<Duplex>,
-  ended: Promise<unknown>,
-  gone: AbortSignal,
-  clock: Clock,
-): Promise<Duplex | undefined> {
-  let over = false;
-  const end = ended.then(() => (over = true));
-  await settled(end, clock);
-  let waitMs: number = REATTACH_MS.least;
-  while (!over && !gone.aborted) {
-    try {
-      return await attach();
-    } catch (error) {
-      if (isGone(error)) break;
-      // A paused container is refused for as long as it is paused.
-      waitMs = isUnavailable(error) ? REATTACH_MS.least : Math.min(2 * waitMs, REATTACH_MS.most);
-      await Promise.race([end, pause(clock, waitMs, gone)]);
-    }
-  }
-  return undefined;
-}
-
 async function create(options: ContainerCreateOptions, dependencies: StartDependencies): Promise<string> {
   const { engine, clock, log, leftBehind } = dependencies;
   try {
@@ -157,19 +126,9 @@ function answerLost(error: unknown): boolean {
   return !(cause instanceof Error && "syscall" in cause && cause.syscall === "connect");
 }
 
-function isUnavailable(error: unknown): error is CallError {
-  return error instanceof CallError && error.code === "docker_unavailable";
-}
-
 async function removeLost(name: string, engine: ContainerEngine, clock: Clock): Promise<void> {
   for (let left = LOST_CREATE.tries; left > 0; left -= 1) {
     if (await engine.remove(name)) return;
     await pause(clock, LOST_CREATE.everyMs);
   }
-}
-
-/** Resolves when `news` has come, or is overdue. */
-async function settled(news: Promise<unknown>, clock: Clock): Promise<void> {
-  const waiting = new AbortController();
-  await Promise.race([news, pause(clock, LAST_NEWS_MS, waiting.signal)]).finally(() => waiting.abort());
 }

@@ -41,6 +41,11 @@ export function isGone(error: unknown): boolean {
   return engineFailure(error).status === 404;
 }
 
+/** Whether the Engine could not be asked, or could not work: nothing is known of what it was asked for. */
+export function isUnavailable(error: unknown): error is CallError {
+  return error instanceof CallError && error.code === "docker_unavailable";
+}
+
 /** Lets a failed look-up of what is not there pass as undefined. */
 export function unlessGone(error: unknown): undefined {
   if (!isGone(error)) throw error;

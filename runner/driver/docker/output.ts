@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 
+import type { Clock } from "../../../core/clock.ts";
 import type { OutputStream, OutputWriter } from "../driver.ts";
 import { LineSplitter } from "../line-splitter.ts";
 import { StderrTail } from "../stderr-tail.ts";
@@ -45,15 +46,18 @@ export interface ContainerOutput {
   close(): void;
 }
 
+export interface ReadOptions {
+  readonly writer: OutputWriter | undefined;
+  /** Attaches once more after a connection has ended; undefined where no more will come. Does not reject. */
+  readonly again: () => Promise<Duplex | undefined>;
+  readonly clock: Clock;
+}
+
 /**
- * Reads what a container writes, as fast as it comes, keeping only the end of stderr.
- * @param again - attaches once more after a connection has ended; undefined where no more will come. Does not reject
+ * Reads what a container writes, as fast as it comes, keeping only the end of stderr. What it wrote while nobody was
+ * attached is lost: without a log driver Docker keeps nothing of it, and fills no disk with it.
  */
-export function readOutput(
-  first: Duplex,
-  writer: OutputWriter | undefined,
-  again: () => Promise<Duplex | undefined>,
-): ContainerOutput {
+export function readOutput(first: Duplex, { writer, again, clock }: ReadOptions): ContainerOutput {
   const tail = new StderrTail();
   const closed = new AbortController();
   const take = (stream: OutputStream, bytes: Buffer) => {
@@ -64,12 +68,21 @@ export function readOutput(
     for (let next: Duplex | undefined = first; next !== undefined;) {
       await readOne(next, take, closed.signal);
       if (closed.signal.aborted) break;
+      const since = clock.wallMs();
       next = await again();
-      if (next !== undefined) writer?.gap();
+      if (next === undefined) break;
+      const mark = missingMark(since, clock.wallMs());
+      tail.gap(mark);
+      writer?.gap(mark);
     }
     writer?.end();
   };
   return { stderrTail: () => tail.text(), ended: readAll(), close: () => closed.abort() };
+}
+
+function missingMark(sinceMs: number, untilMs: number): string {
+  const [since, until] = [sinceMs, untilMs].map((ms) => new Date(ms).toISOString());
+  return `-----output between ${since} and ${until} may be missing, Docker was away-----`;
 }
 
 /** Reads a connection to its end, or until it is not wanted any more. */

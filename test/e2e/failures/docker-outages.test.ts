@@ -93,6 +93,7 @@ describe("a runner whose Docker has trouble", { skip, timeout: 180_000 }, () => 
       await (await callProbe(system, "warm", { stderr: ["still here"] })).arrayBuffer();
       assert.ok(lines.includes("still here"));
     });
+    assert.match(lines.join("\n"), /^-----output between \S+ and \S+ may be missing, Docker was away-----$/m);
     assert.equal(await probeInstance(system, "warm"), instance);
     await probeInstance(system, "cold");
     await daemon.keepContainers(false);

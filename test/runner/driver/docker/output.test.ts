@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { type Duplex, PassThrough } from "node:stream";
 import { describe, it } from "node:test";
 
-import { systemClock } from "../../../../core/clock.ts";
 import { taskFor } from "../../../../kiln/testing/task-for.ts";
+import { VirtualClock } from "../../../../kiln/testing/virtual-clock.ts";
 import { demultiplex, readOutput, splitLines } from "../../../../runner/driver/docker/output.ts";
 import type { OutputStream } from "../../../../runner/driver/driver.ts";
 import { FunctionLogs } from "../../../../runner/logs/function-logs.ts";
@@ -35,11 +35,12 @@ describe("demultiplex", () => {
 });
 
 describe("readOutput", () => {
-  it("does not join a line that an outage cut with what comes after it", async () => {
+  it("does not join a line that an outage cut with what comes after it, and says that something may be missing", async () => {
+    const clock = new VirtualClock();
     const lines: string[] = [];
     const sink = ({ text, partial }: { text: string; partial: boolean }) =>
       void lines.push(`${text}${partial ? "…" : ""}`);
-    const writer = new FunctionLogs({ clock: systemClock, sink }).open("c1", taskFor("probe"));
+    const writer = new FunctionLogs({ clock, sink }).open("c1", taskFor("probe"));
     const connection = (...frames: readonly Buffer[]): Duplex => new PassThrough().end(Buffer.concat(frames));
     const later = [
       connection(frame("stderr", "anything else\n")),
@@ -47,9 +48,20 @@ describe("readOutput", () => {
     ];
     const first = connection(frame("stdout", "whole\n"), frame("stderr", "cut by the out"));
 
-    await readOutput(first, writer, async () => later.shift()).ended;
+    const again = async () => {
+      clock.advance(1_500);
+      return later.shift();
+    };
 
-    assert.deepEqual(lines, ["whole", "cut by the out…", "anything else", "whole", "last words"]);
+    const output = readOutput(first, { writer, again, clock });
+    await output.ended;
+
+    const mark = (from: string, to: string) =>
+      `-----output between 1970-01-01T00:00:0${from}Z and 1970-01-01T00:00:0${to}Z may be missing, Docker was away-----`;
+    const marks = [mark("0.000", "1.500"), mark("1.500", "3.000")];
+    assert.deepEqual(lines, ["whole", "cut by the out…", marks[0], "anything else", marks[1], "whole", "last words"]);
+    const tail = ["cut by the out", marks[0], "anything else", marks[1], "last words"];
+    assert.equal(output.stderrTail(), tail.join("\n"));
   });
 });
 
