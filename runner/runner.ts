@@ -82,8 +82,7 @@ export interface Runner extends AsyncDisposable {
 }
 
 export interface RunnerObserver {
-  /** It has changed; `read` says what it is by then. */
-  capacity(read: () => Capacity): void;
+  capacity(capacity: Capacity): void;
   draining(): void;
 }
 
@@ -169,7 +168,8 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
     capacityTold = false;
     clock.after(CAPACITY_EVERY_MS, () => {
       capacityTold = true;
-      for (const observer of observers) observer.capacity(capacity);
+      const now = capacity();
+      for (const observer of observers) observer.capacity(now);
     });
   }
 

@@ -30,8 +30,7 @@ export class RunnerSession {
   readonly #outbox: Outbox<RunnerFrame>;
   readonly #windows: ReceiveWindows;
   readonly #state: SessionState;
-  /** There is news to tell of it. */
-  #readCapacity: (() => Capacity) | undefined;
+  #capacity: RunnerFrame | undefined;
   #lastNumber = 0;
   #greeted = false;
   #over = false;
@@ -48,13 +47,11 @@ export class RunnerSession {
     this.#outbox.control({ type: "hello", hello });
   }
 
-  /**
-   * Has the gateway told what it is when there is something else to say, or soon. Read no earlier: what is told comes
-   * after all that ended before it, and a gateway that does not read makes no queue of them.
-   */
-  capacity(read: () => Capacity): void {
-    this.#readCapacity = read;
-    (this.#events.linger ?? this.#events.wake)();
+  /** Only the newest counts: a gateway that does not read must not make a queue of them. */
+  capacity(capacity: Capacity): void {
+    if (this.#capacity !== undefined) this.#outbox.withdraw(this.#capacity);
+    this.#capacity = { type: "capacity", capacity };
+    this.#outbox.control(this.#capacity);
   }
 
   draining(): void {
@@ -76,14 +73,11 @@ export class RunnerSession {
   }
 
   get idle(): boolean {
-    return this.#outbox.empty && this.#readCapacity === undefined;
+    return this.#outbox.empty;
   }
 
   take(budgetBytes: number): RunnerFrame[] {
-    const frames = this.#outbox.take(budgetBytes);
-    if (this.#readCapacity !== undefined) frames.push({ type: "capacity", capacity: this.#readCapacity() });
-    this.#readCapacity = undefined;
-    return frames;
+    return this.#outbox.take(budgetBytes);
   }
 
   /** @throws ProtocolError on a frame that cannot come now */

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { CallError } from "../../../core/call-error.ts";
 import type { HeaderList } from "../../../core/call.ts";
-import { NO_TIMINGS, type RunnerFrame } from "../../../core/session/frames.ts";
+import { NO_CAPACITY, NO_TIMINGS, type RunnerFrame } from "../../../core/session/frames.ts";
 import { callFor } from "../../../kiln/testing/call-for.ts";
 import { RecordingHandler, SessionPair } from "../../../kiln/testing/session-pair.ts";
 
@@ -473,6 +473,18 @@ describe("a peer that breaks the protocol", () => {
     offer(pair, { body: new Uint8Array(65_537) });
 
     assert.throws(() => pair.toRunner(), /65537 bytes of body at once/);
+  });
+
+  it("gets one capacity frame, the newest, however long it does not read", () => {
+    const pair = new SessionPair();
+    for (let free = 0; free < 1_000; free++) {
+      pair.runner.capacity({ ...NO_CAPACITY, freeMemoryMiB: free });
+    }
+
+    const frames = pair.runner.take(Infinity);
+
+    assert.equal(frames.length, 1);
+    assert.ok(frames[0]?.type === "capacity" && frames[0].capacity.freeMemoryMiB === 999);
   });
 
   it("leaves refused calls to other runners, by scope", () => {
