@@ -8,8 +8,8 @@ import { listen } from "../../gateway/listen.ts";
 import type { Overrider } from "../../gateway/overrider.ts";
 import { mtlsRunnerFactory } from "../../gateway/runnerpool/mtls-runner.ts";
 import { naivePlacer } from "../../gateway/runnerpool/naive-placer.ts";
-import type { RunnerPool } from "../../gateway/runnerpool/runnerpool.ts";
-import { staticPool } from "../../gateway/runnerpool/static-pool.ts";
+import type { RunnerLabels, RunnerPool } from "../../gateway/runnerpool/runnerpool.ts";
+import { type RunnerAddress, staticPool } from "../../gateway/runnerpool/static-pool.ts";
 import type { Runner } from "../../runner/runner.ts";
 import { createAuthority, issue, type Authority } from "../pki.ts";
 import { served, type ServedRunner } from "./process-runner.ts";
@@ -21,6 +21,8 @@ export interface SystemOptions extends SystemRunnerOptions {
   /** Example images that Docker must have. */
   readonly images?: readonly ExampleName[];
   readonly runners?: number;
+  /** What calls may choose them by, the first runner's first. */
+  readonly labels?: readonly RunnerLabels[];
   readonly overriders?: readonly Overrider[];
   readonly gatewayLimits?: Partial<InvokeLimits>;
   /** Makes each runner, in place of the usual one. */
@@ -58,20 +60,20 @@ const PLACER_TIMEOUT_MS = 20_000;
 
 /** Starts a system whose functions run in Docker, or as plain processes where it is given none. */
 export async function startSystem(options: SystemOptions): Promise<System> {
-  const { docker, images = [], runners: count = 1, log = silentLog } = options;
+  const { docker, images = [], runners: count = 1, labels = [], log = silentLog } = options;
   const { makeRunner = (runnerId: string) => systemRunner(runnerId, options) } = options;
   if (docker !== undefined) await buildExampleImages(docker, images);
   const authority = await createAuthority();
   await using made = new AsyncDisposableStack();
   const members: ServedRunner[] = [];
-  const addresses: { address: string; certCommonName: string }[] = [];
+  const addresses: RunnerAddress[] = [];
   for (let i = 1; i <= count; i++) {
     const certCommonName = `runner-${i}`;
     const runner = await makeRunner(certCommonName);
     const one = await served(runner, await issue(authority, { name: certCommonName, role: "runner" }), { log });
     made.use(one);
     members.push(one);
-    addresses.push({ address: one.address, certCommonName });
+    addresses.push({ address: one.address, certCommonName, labels: labels[i - 1] ?? {} });
   }
   const factory = mtlsRunnerFactory({
     gatewayId: "system",

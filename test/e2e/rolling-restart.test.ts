@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -16,8 +16,8 @@ const CLIENTS = 64;
 /** So that few of the clients' calls have a container, and the others wait. */
 const SMALL = { FN_MAX_TOTAL_MEMORY_BYTES: String(4 * 64 * 2 ** 20) };
 
-async function countingDirectory(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "kiln-runs-"));
+async function temporaryDirectory(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "kiln-load-"));
   t.after(() => rm(directory, { recursive: true }));
   return directory;
 }
@@ -34,7 +34,7 @@ describe("a rolling restart under load", { timeout: 300_000 }, () => {
   it("of every runner, and of two gateways one after the other, fails no call of a client that retries refused connections", async (t) => {
     const authority = await createAuthority();
     await using made = new AsyncDisposableStack();
-    const counted = await countingDirectory(t);
+    const counted = await temporaryDirectory(t);
     const runner = async (name: string, port = "0") => made.use(await runnerProcess(authority, name, port, SMALL));
     const runners = await Promise.all([runner("runner-1"), runner("runner-2")]);
     const words = runners.map(({ address }, i) => `runner-${i + 1}=${address}`);
@@ -68,12 +68,12 @@ describe("a rolling restart under load", { timeout: 300_000 }, () => {
   });
 });
 
-describe("runners that are found by DNS", { timeout: 300_000 }, () => {
-  it("join and leave under load, each believed by the name of its record, and no call fails", async (t) => {
+describe("runners that are found by DNS and in a file", { timeout: 300_000 }, () => {
+  it("join and leave under load, each believed by the name that goes with it, and no call fails", async (t) => {
     const authority = await createAuthority();
     await using made = new AsyncDisposableStack();
     const server = made.use(await dnsServer());
-    const counted = await countingDirectory(t);
+    const counted = await temporaryDirectory(t);
     const names = ["one.test", "two.test", "three.test"];
     const runners = await Promise.all(names.map((name) => runnerProcess(authority, name, "0", SMALL)));
     for (const one of runners) made.use(one);
@@ -89,9 +89,16 @@ describe("runners that are found by DNS", { timeout: 300_000 }, () => {
         records.filter((_, i) => which.includes(i)),
       );
     serve(0);
+    const file = join(await temporaryDirectory(t), "runners.yaml");
+    const list = async (...which: readonly number[]) => {
+      const found = which.map((i) => ({ address: runners[i]?.address, certName: names[i] }));
+      await writeFile(`${file}.new`, JSON.stringify({ runners: found }));
+      await rename(`${file}.new`, file);
+    };
+    await list();
     const settings = { FN_RUNNER_DNS_SERVER: server.address, FN_RUNNER_DNS_MSECS: "1000" };
     const gateway = made.use(
-      await gatewayProcess(authority, ["{host}=dns+srv://_kiln._tcp.test"], functions, settings),
+      await gatewayProcess(authority, ["{host}=dns+srv://_kiln._tcp.test", `file:${file}`], functions, settings),
     );
     const orders = { echo: true, countDir: counted, sleepTime: 5 };
     const load = startLoad({ gateways: [gateway.address], fnId: "probe", clients: CLIENTS, orders });
@@ -99,13 +106,15 @@ describe("runners that are found by DNS", { timeout: 300_000 }, () => {
     const left = (i: number) => new RegExp(`Runner leaves the pool.*runner=${runners[i]?.address}`);
 
     await more(load, 100);
-    serve(0, 1, 2);
-    await eventually(() => assert.match(gateway.output(), served(2)));
+    serve(0, 1);
+    await list(2);
+    for (const i of [1, 2]) await eventually(() => assert.match(gateway.output(), served(i)));
     await more(load, 100);
-    serve(1, 2);
-    await eventually(() => assert.match(gateway.output(), left(0)));
+    serve(1);
+    await list();
+    for (const i of [0, 2]) await eventually(() => assert.match(gateway.output(), left(i)));
     await more(load, 100);
-    await runners[0]?.stop();
+    await Promise.all([runners[0]?.stop(), runners[2]?.stop()]);
     server.zone.delete("_kiln._tcp.test");
     await eventually(() => assert.match(gateway.output(), /could not be looked up, those known stay/));
     await more(load, 100);
