@@ -6,9 +6,13 @@ import { CallError } from "../../core/call-error.ts";
 import type { GatewayEnv } from "../overrider.ts";
 import type { Stored } from "../store/store.ts";
 
-/** Differs after every change of the entity: of what is stored, not of what an answer adds for its reader. */
+/**
+ * Differs after every change that somebody made of the entity: not by what an answer adds for its reader, and not by a
+ * run of a schedule, which would refuse a change made upon what its author has read a minute ago.
+ */
 export function etagOf(entity: Stored): string {
-  return `"${createHash("sha256").update(JSON.stringify(entity)).digest("base64url").slice(0, 22)}"`;
+  const set = JSON.stringify({ ...entity, nextMs: undefined });
+  return `"${createHash("sha256").update(set).digest("base64url").slice(0, 22)}"`;
 }
 
 /** @throws CallError `precondition_failed` where the client's If-Match names another version */

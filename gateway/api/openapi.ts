@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { NEXT_RUN } from "../functions/computed-annotations.ts";
 import { errorSchema, pageQuery } from "./common-schemas.ts";
 import type { ResourceSchemas } from "./resource.ts";
 
@@ -44,7 +45,13 @@ function describeResource({ noun, path, idName, schemas }: ResourceSchemas, part
     schema: { type: "string", enum: ["*"], description: `Create one of this id instead, from a body as for POST` },
   };
   const failure = { default: { description: "Any failure", content: json({ $ref: "#/components/schemas/Error" }) } };
-  const one = { 200: { description: `The ${noun}; ETag names this version`, content: json(entity) }, ...failure };
+  const one = {
+    200: {
+      description: `The ${noun}; ETag names this version, by what is set and not by what is worked out, such as ${NEXT_RUN}`,
+      content: json(entity),
+    },
+    ...failure,
+  };
   const tags = [`${noun}s`];
 
   parts.paths[path] = {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 
+import { pause, systemClock } from "../../core/clock.ts";
 import { silentLog, type Log } from "../../core/log.ts";
 import type { Store, StoreChange } from "../store/store.ts";
 
@@ -30,9 +31,12 @@ interface Entry<T> {
   current: boolean;
 }
 
+/** While the store is away, one at a time waits for so long to see whether it is back. */
+const PATIENCE_MS = 250;
+
 /**
- * What is read from a store, remembered until it changes. While the store is away, what is remembered is still served;
- * what is not known is looked for, and fails. Disposing it forgets everything.
+ * What is read from a store, remembered until it changes. While the store is away, what is remembered is still served,
+ * and waits for the store's time-out once; what is not known is looked for, and fails. Disposing it forgets everything.
  */
 export function remembered<T>(store: Store, options: RememberOptions, kind: Kind<T>): Remembered<T> {
   const { maxEntries, log = silentLog } = options;
@@ -85,17 +89,27 @@ export function remembered<T>(store: Store, options: RememberOptions, kind: Kind
     }
   };
 
+  const loadOnce = (key: string): Promise<T | undefined> => {
+    const under = loading.get(key);
+    if (under !== undefined) return under;
+    const asked = load(key).finally(() => {
+      if (loading.get(key) === asked) loading.delete(key);
+    });
+    loading.set(key, asked);
+    return asked;
+  };
+  const soonOr = async (known: T, key: string): Promise<T | undefined> => {
+    if (loading.size > 0) return known;
+    const over = new AbortController();
+    const patience = pause(systemClock, PATIENCE_MS, over.signal).then(() => known);
+    return Promise.race([loadOnce(key), patience]).finally(() => over.abort());
+  };
+
   return {
     find(key) {
       const entry = entries.get(key);
       if (entry?.current === true) return Promise.resolve(entry.found);
-      const under = loading.get(key);
-      if (under !== undefined) return under;
-      const asked = load(key).finally(() => {
-        if (loading.get(key) === asked) loading.delete(key);
-      });
-      loading.set(key, asked);
-      return asked;
+      return away && entry?.found !== undefined ? soonOr(entry.found, key) : loadOnce(key);
     },
     [Symbol.dispose]() {
       end();

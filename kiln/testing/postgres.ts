@@ -1,4 +1,9 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 
 import pg from "pg";
 
@@ -36,6 +41,50 @@ export async function postgresOrSkip(environment: NodeJS.ProcessEnv = process.en
     },
   };
 }
+
+/** A server of one test's own, to be stopped. Disposing it ends it. */
+export interface OwnPostgres extends AsyncDisposable {
+  readonly url: string;
+  /** Has it do nothing, and keep its connections open. */
+  freeze(): Promise<void>;
+  resume(): Promise<void>;
+  /** Cuts its connections, frozen or not: it takes that for a crash, and recovers. */
+  cut(): Promise<void>;
+  /** Ends it as a crash of its machine's power would. */
+  stop(): Promise<void>;
+}
+
+/** To be called where `postgresOrSkip` says that tests can use it. */
+export async function ownPostgres(): Promise<OwnPostgres> {
+  const directory = await mkdtemp(join(tmpdir(), "kiln-postgres-"));
+  const script = async (command: "start" | "stop") => (await run(".ci/postgres", [command, directory])).stdout.trim();
+  const url = await script("start");
+  const first = async () => Number((await readFile(join(directory, "data/postmaster.pid"), "utf8")).split("\n")[0]);
+  const others = async () => {
+    const pid = await first();
+    return (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
+  };
+  const signal = async (name: NodeJS.Signals, pids: readonly number[]) => {
+    for (const pid of pids) process.kill(pid, name);
+  };
+  const resume = async () => signal("SIGCONT", [...(await others()), await first()]);
+  let stopped: Promise<unknown> | undefined;
+  // One that is frozen would not hear of it.
+  const stop = async () => void (await (stopped ??= resume().then(() => script("stop"))));
+  return {
+    url,
+    freeze: async () => signal("SIGSTOP", [await first(), ...(await others())]),
+    resume,
+    cut: async () => signal("SIGKILL", await others()),
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+const run = promisify(execFile);
 
 async function silence(server: string): Promise<string | false> {
   try {

@@ -217,6 +217,13 @@ for (const { name: database, skip, create } of await databaseKinds()) {
       const moved = await api.get("PUT", url, { annotations: { "kiln/time-zone": "Asia/Tokyo" } });
       assert.match(next(moved), /-12-31T18:30:00\.000Z$/);
       assert.match(next(await api.get("GET", url)), /-12-31T18:30:00\.000Z$/);
+
+      const etag = (await api.send("GET", url)).headers.get("etag") ?? "";
+      const dueMs = Date.parse(next(moved));
+      assert.equal(await api.store.schedules.claim(one.id, dueMs, dueMs + 1_000), true);
+      assert.match(next(await api.get("GET", url)), /-12-31T18:30:01\.000Z$/);
+      const upon = await api.send("PUT", url, { name: "again" }, { "if-match": etag });
+      assert.equal(upon.status, 200, "a run is no change of the trigger");
       for (const [wrong, expected] of [
         [{ "kiln/schedule": "61 * * * *" }, /kiln\/schedule is "61 \* .*a cron pattern such as 0 3/],
         [{ "kiln/schedule": "* * * * * *" }, /of five parts/],
