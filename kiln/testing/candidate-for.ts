@@ -12,7 +12,7 @@ export interface CandidateFacts {
 
 /** A need for one container of 128 MiB. */
 export function needFor(affinityKey: string, changes: Partial<Need> = {}): Need {
-  return { fnId: affinityKey, affinityKey, memoryMiB: 128, cpuMillis: 0, ...changes };
+  return { fnId: affinityKey, affinityKey, memoryMiB: 128, cpuMillis: 0, concurrency: 1, ...changes };
 }
 
 /** A runner as placers see it, with a GiB of free memory where a test does not care. */

@@ -7,6 +7,8 @@ export interface Need {
   readonly memoryMiB: number;
   /** Thousandths of a core; 0 books nothing. */
   readonly cpuMillis: number;
+  /** Calls that a container for it runs at a time. */
+  readonly concurrency: number;
 }
 
 /** How a runner would take a call: in a container that is there, in a new one, or in the place of an idle one. */

@@ -10,8 +10,10 @@ export class RunnerView implements Candidate {
   #version = 0;
   #memoryMiB = 0;
   #cpuMillis = 0;
-  /** Slots that came free in containers that are there, less those that were taken, since it told. */
+  /** Idle containers by affinity key: as it told, less those that were taken since. */
   readonly #idle = new Map<string, number>();
+  /** Slots free in containers that run calls, by affinity key: as it told, and as they came and went since. */
+  readonly #spare = new Map<string, number>();
   #idleTold = 0;
   #idleSince = 0;
 
@@ -60,9 +62,8 @@ export class RunnerView implements Candidate {
   }
 
   idle(affinityKey: string): number {
-    const capacity = this.#follow();
-    const told = (capacity?.idle[affinityKey] ?? 0) + (capacity?.spareSlots[affinityKey] ?? 0);
-    return Math.max(0, told + (this.#idle.get(affinityKey) ?? 0));
+    this.#follow();
+    return (this.#idle.get(affinityKey) ?? 0) + (this.#spare.get(affinityKey) ?? 0);
   }
 
   placeFor(need: Need): Place | undefined {
@@ -76,7 +77,7 @@ export class RunnerView implements Candidate {
   /** A call goes there: what it will take is no longer there for another. */
   promise(need: Need): void {
     const place = this.placeFor(need);
-    if (place === "warm") this.#countIdle(need.affinityKey, -1);
+    if (place === "warm") this.#take(need);
     else if (place === "evict") this.#idleSince -= 1;
     else {
       this.#memoryMiB += need.memoryMiB;
@@ -88,18 +89,22 @@ export class RunnerView implements Candidate {
   returned(affinityKey: string): void {
     this.#follow();
     this.#version += 1;
-    this.#countIdle(affinityKey, 1);
+    add(this.#spare, affinityKey, 1);
+    this.#idleSince += 1;
   }
 
   /** What was promised was not taken after all. */
   forgetPromises(): void {
     this.#version += 1;
-    this.#clear();
+    this.#count();
   }
 
-  #countIdle(affinityKey: string, by: number): void {
-    this.#idle.set(affinityKey, (this.#idle.get(affinityKey) ?? 0) + by);
-    this.#idleSince += by;
+  /** A slot of a container that runs calls already; or the first of an idle one, whose others then wait for more calls. */
+  #take({ affinityKey, concurrency }: Need): void {
+    this.#idleSince -= 1;
+    if ((this.#spare.get(affinityKey) ?? 0) > 0) return add(this.#spare, affinityKey, -1);
+    add(this.#idle, affinityKey, -1);
+    add(this.#spare, affinityKey, concurrency - 1);
   }
 
   /** Its last word makes up for all that was counted since the one before. */
@@ -108,15 +113,27 @@ export class RunnerView implements Candidate {
     if (capacity === this.#told) return capacity;
     this.#told = capacity;
     this.#version += 1;
-    this.#clear();
-    this.#idleTold = Object.values(capacity?.idle ?? {}).reduce((sum, count) => sum + count, 0);
+    this.#count();
     return capacity;
   }
 
-  #clear(): void {
+  /** From its last word on. Read from it once, as many runners are asked for a function's slots with every call. */
+  #count(): void {
+    const { idle = {}, spareSlots = {} } = this.#told ?? {};
     this.#memoryMiB = 0;
     this.#cpuMillis = 0;
-    this.#idle.clear();
+    this.#idleTold = 0;
     this.#idleSince = 0;
+    this.#idle.clear();
+    this.#spare.clear();
+    for (const [key, count] of Object.entries(idle)) {
+      this.#idle.set(key, count);
+      this.#idleTold += count;
+    }
+    for (const [key, count] of Object.entries(spareSlots)) this.#spare.set(key, count);
   }
+}
+
+function add(counts: Map<string, number>, key: string, by: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }

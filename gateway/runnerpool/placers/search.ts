@@ -46,8 +46,8 @@ export class Search {
     this.#signal = signal;
     this.#until = parts.clock.now() + plan.timeoutMs;
     const { affinityKey, call } = plan.call;
-    const memoryMiB = call.memoryMiB + call.tmpfsMiB;
-    this.#need = { fnId: call.fnId, affinityKey, memoryMiB, cpuMillis: call.cpuMillis };
+    const { fnId, cpuMillis, concurrency } = call;
+    this.#need = { fnId, affinityKey, memoryMiB: call.memoryMiB + call.tmpfsMiB, cpuMillis, concurrency };
   }
 
   async run(): Promise<Placement> {

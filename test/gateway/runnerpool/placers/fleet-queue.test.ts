@@ -77,3 +77,28 @@ describe("calls that wait, in a fleet", () => {
     assert.ok(allStarts < (ofMany + ofFew) / 20, `${allStarts} starts for ${ofMany + ofFew} calls`);
   });
 });
+
+describe("calls that come at once, in a fleet", () => {
+  it("share an idle container that runs many, and no other runner starts one for them", async () => {
+    const clock = new VirtualClock();
+    let starts = 0;
+    const start = () => {
+      starts += 1;
+      return {};
+    };
+    await using fleet = await createFleet({
+      clock,
+      runners: 5,
+      functions: { fn: { spec: { concurrency: 64 }, handler: takes(20), start } },
+      placer: createPlacer({ clock, ...TIMEOUTS }),
+    });
+    await fleet.call("fn");
+    // Until its runner has told of the container.
+    await clock.run(200);
+
+    const calls = await clock.until(Promise.all(many("fn", 16).map((fnId) => fleet.send(fnId))));
+
+    assert.ok(calls.every(({ status }) => status === 200));
+    assert.equal(starts, 1);
+  });
+});

@@ -26,6 +26,19 @@ describe("RunnerView", () => {
     assert.equal(view.placeFor(needFor("key")), "free");
   });
 
+  it("has a container's other slots for the next calls, once a call has the first", () => {
+    const { view } = viewOf({ freeMemoryMiB: 0, idle: { key: 1 } });
+    const need = needFor("key", { concurrency: 3 });
+    const places: unknown[] = [];
+
+    for (let i = 0; i < 4; i++) {
+      places.push(view.placeFor(need));
+      view.promise(need);
+    }
+
+    assert.deepEqual(places, ["warm", "warm", "warm", undefined]);
+  });
+
   it("counts the container of a call that ended, before the runner tells of it", () => {
     const { view } = viewOf({ freeMemoryMiB: 0 });
 
