@@ -69,7 +69,7 @@ class SocketClient implements FunctionClient {
     if (warm !== undefined && this.#clock.now() - warm.idleSince < IDLE_CONNECTION_MS) begin(warm, request, exchange);
     else {
       warm?.close();
-      void this.#dial(request, exchange);
+      this.#dial(request, exchange);
     }
     return exchange;
   }
@@ -81,11 +81,10 @@ class SocketClient implements FunctionClient {
   }
 
   /** Looks again before it dials: what was a socket at the start may lead to another's by now. */
-  async #dial(request: FunctionRequest, exchange: RunningExchange): Promise<void> {
-    const { socketPath, maxHeaderBytes } = this.#options;
-    const found = await lookAt(socketPath);
-    if (exchange.over) return;
+  #dial(request: FunctionRequest, exchange: RunningExchange): void {
     if (this.#closed) return exchange.failed(new Error("the function was removed"));
+    const { socketPath, maxHeaderBytes } = this.#options;
+    const found = lookAt(socketPath);
     if (typeof found === "object") return exchange.failed(new Error(`its socket became ${found.fault}`));
     const connection = new FunctionConnection({
       socketPath,

@@ -150,10 +150,6 @@ export class RunningExchange implements Exchange {
     this.handler = handler;
   }
 
-  get over(): boolean {
-    return this.#over;
-  }
-
   begin(controls: { resume(): void; cut(): void }, parser: ResponseParser): void {
     this.#controls = controls;
     this.parser = parser;

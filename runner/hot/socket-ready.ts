@@ -1,5 +1,4 @@
-import { type FSWatcher, watch } from "node:fs";
-import { lstat, readlink } from "node:fs/promises";
+import { type FSWatcher, lstatSync, readlinkSync, type Stats, watch } from "node:fs";
 import { connect } from "node:net";
 import { basename, dirname, join } from "node:path";
 
@@ -59,7 +58,7 @@ function watchDirectory(directory: string, changed: () => void): FSWatcher | und
 /** The socket's path, or undefined while nothing is there, or nobody listens. */
 async function findSocket(directory: string): Promise<string | undefined> {
   const path = join(directory, SOCKET_NAME);
-  const found = await lookAt(path);
+  const found = lookAt(path);
   if (found === "nothing") return undefined;
   if (typeof found === "object") throw unusable(found.fault);
   // Bound is not yet listening, and a function that makes no link has nothing else to say it with.
@@ -74,17 +73,18 @@ export type FoundSocket = "nothing" | "socket" | "link" | { readonly fault: stri
 /**
  * The function made what is there, may change it at any time, and dialling follows links: only one to a neighbour is
  * let through. Fn's libraries link to a socket that already listens, so a dangling link is a mistake and not a
- * beginning.
+ * beginning. Looks without a thread: the directory is in memory, and the way to a thread and back takes 70 µs where a
+ * look takes 3, more than the connection that it is made for.
  */
-export async function lookAt(path: string): Promise<FoundSocket> {
-  const found = await kindOf(path);
+export function lookAt(path: string): FoundSocket {
+  const found = kindOf(path);
   if (found === "nothing") return "nothing";
   if (found === "a socket") return "socket";
   if (found !== "a link") return { fault: found };
-  const target = await readlink(path).catch(() => "");
+  const target = targetOf(path);
   const shown = `a link to ${JSON.stringify(target.slice(0, 100))}`;
   if (target === "" || target.includes("/")) return { fault: shown };
-  const linked = await kindOf(join(dirname(path), target));
+  const linked = kindOf(join(dirname(path), target));
   return linked === "a socket" ? "link" : { fault: `${shown}, and that is ${linked}` };
 }
 
@@ -104,13 +104,31 @@ function accepts(path: string): Promise<boolean> {
 
 type Kind = "nothing" | "a socket" | "a link" | "a directory" | "a plain file" | "a special file";
 
-async function kindOf(path: string): Promise<Kind> {
-  const stat = await lstat(path).catch(() => undefined);
+function kindOf(path: string): Kind {
+  const stat = statOf(path);
   if (stat === undefined) return "nothing";
   if (stat.isSocket()) return "a socket";
   if (stat.isSymbolicLink()) return "a link";
   if (stat.isDirectory()) return "a directory";
   return stat.isFile() ? "a plain file" : "a special file";
+}
+
+/** Undefined where nothing is to be seen, for whatever reason. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Empty where it is no link any more. */
+function targetOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 function unusable(found: string): CallError {
