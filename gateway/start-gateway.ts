@@ -23,6 +23,7 @@ import { runnerSources } from "./runnerpool/discovery/runner-sources.ts";
 import { mtlsRunnerFactory } from "./runnerpool/mtls-runner.ts";
 import { createPlacer } from "./runnerpool/placers/create-placer.ts";
 import { linesFile, type LinesFile } from "./runnerpool/placers/lines-file.ts";
+import { RunnerNames } from "./runnerpool/runner-names.ts";
 import type { Placer } from "./runnerpool/runnerpool.ts";
 import type { GATEWAY_SETTINGS } from "./settings.ts";
 
@@ -45,6 +46,7 @@ export async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, 
   const placements =
     noted === undefined ? undefined : made.use(linesFile(ownFile(noted, worker?.number), { log, largestBytes }));
   const source = made.use(await followRunners(settings, log));
+  const names = new RunnerNames(log);
   const factory = mtlsRunnerFactory({
     gatewayId: settings.FN_GATEWAY_ID || hostname(),
     version: VERSION,
@@ -56,9 +58,11 @@ export async function startGateway(input: ServiceInput<typeof GATEWAY_SETTINGS, 
     windows: windowsOf(settings),
     clock: systemClock,
     log,
+    open: names.watch(),
   });
   const pool = made.use(livePool({ source, factory, pki, ejection: ejectionOf(settings), clock: systemClock, log }));
   const metrics = createMetrics();
+  metrics.read("fn_runners_of_one_name", "Connected runners whose name another has too", () => [[names.shared]]);
   const vitals: Vitals = { metrics: () => metrics.collect(), readiness: () => pool.readiness() };
   const { whole = vitals } = worker ?? {};
   const served = await serveGateway(settings, {

@@ -8,6 +8,7 @@ import { systemClock } from "../../../core/clock.ts";
 import { createLog, silentLog } from "../../../core/log.ts";
 import type { PkiData } from "../../../core/pki.ts";
 import { mtlsRunnerFactory, type MtlsRunnerOptions } from "../../../gateway/runnerpool/mtls-runner.ts";
+import { RunnerNames } from "../../../gateway/runnerpool/runner-names.ts";
 import { createAuthority, issue } from "../../../kiln/pki.ts";
 import { callFor } from "../../../kiln/testing/call-for.ts";
 import { collectedCall } from "../../../kiln/testing/collected-call.ts";
@@ -116,6 +117,38 @@ describe("a runner over mutual TLS", () => {
     assert.equal(status.isolation, "none");
     assert.deepEqual([status.received, status.handled, status.active], [1, 1, 0]);
     assert.equal(status.capacity.freeMemoryMiB, 1_024 - 128);
+  });
+
+  it("is noticed where another one has its name, and where it is there twice, until one of them is gone", async () => {
+    const lines: string[] = [];
+    const names = new RunnerNames(createLog({ write: (line) => void lines.push(line) }));
+    await using first = await served(await processRunner({ runnerId: "r1" }), runnerPki);
+    await using second = await served(await processRunner({ runnerId: "r1" }), runnerPki);
+    await using third = await served(await processRunner({ runnerId: "r3" }), runnerPki);
+    await using proxy = await tcpProxy(third.address);
+    await using runners = new AsyncDisposableStack();
+    const use = async (one: Pick<ServedRunner, "address">) => {
+      const runner = runners.use(connect(one, { open: names.watch() }));
+      await eventually(() => assert.ok(runner.connected));
+      return runner;
+    };
+
+    await use(first);
+    await use(third);
+    assert.deepEqual([names.shared, lines], [0, []]);
+    const same = await use(second);
+    await use(proxy);
+
+    assert.equal(names.shared, 4);
+    assert.deepEqual(
+      lines.map((line) => line.replace(/^\S+ /, "")),
+      [
+        `warn  Two runners have one name: give each its own, FN_RUNNER_ID runnerId=r1 runner=${second.address} other=${first.address}\n`,
+        `warn  A runner is in the pool twice, its places count twice runnerId=r3 runner=${proxy.address} other=${third.address}\n`,
+      ],
+    );
+    await same[Symbol.asyncDispose]();
+    await eventually(() => assert.equal(names.shared, 2));
   });
 
   it("ends the call when its signal aborts, on both sides", async () => {
