@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { pause, systemClock } from "../core/clock.ts";
 import { buildExampleImages } from "../examples/functions/build.ts";
 import { engineClient } from "../kiln/testing/engine-client.ts";
+import { EngineAgent } from "../runner/driver/docker/engine-agent.ts";
+import { engineEndpoint } from "../runner/driver/docker/engine-endpoint.ts";
 import { connectEngine, type Docker, pingEngine } from "../runner/driver/docker/engine.ts";
 import { holderOptions } from "../runner/driver/docker/prefork/holder-options.ts";
 import { ensurePauseImage, PAUSE_COMMAND } from "../runner/driver/docker/prefork/pause-image.ts";
@@ -18,6 +20,8 @@ import { spread } from "./statistics.ts";
 import { shownSpread, type Table } from "./table.ts";
 
 const PING_MS = 2_000;
+/** To Docker, opened ahead as a runner's are. */
+const CONNECTIONS = 10;
 const LINE_MS = 5_000;
 const HOLDERS_MS = 60_000;
 /** Of a function that no round has; who measures few rounds wants no more than a moment's, and for a single one none. */
@@ -36,7 +40,9 @@ export async function measureCold(
   dockerHost: string | undefined,
 ): Promise<readonly Table[]> {
   const restMs = Math.min(REST_MS, seconds * 1_000);
-  const docker = connectEngine({ host: dockerHost });
+  // What a runner saves itself with it is no part of what Docker takes.
+  using agent = new EngineAgent({ endpoint: engineEndpoint(dockerHost), ahead: CONNECTIONS, clock: systemClock });
+  const docker = connectEngine({ host: dockerHost, agent });
   const version = await pingEngine(docker, PING_MS);
   if (version === undefined)
     return [{ title: "Cold starts: skipped, as no Docker daemon answers", head: [], rows: [] }];

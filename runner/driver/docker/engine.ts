@@ -1,17 +1,21 @@
-import { Agent } from "node:http";
-import { inspect } from "node:util";
-
 import Docker from "dockerode";
+
+import { systemClock } from "../../../core/clock.ts";
+import { EngineAgent } from "./engine-agent.ts";
+import { engineEndpoint } from "./engine-endpoint.ts";
 
 export type { Docker };
 
 export interface EngineOptions {
   /** Written as in DOCKER_HOST: `unix:///path` or `tcp://host:port`. */
   readonly host?: string | undefined;
+  /** Of the same host; the client's own opens no connections ahead. */
+  readonly agent?: EngineAgent;
 }
 
 /** A client of the Docker Engine. Nothing is sent until it is used; the only place that constructs dockerode. */
-export function connectEngine({ host = "unix:///var/run/docker.sock" }: EngineOptions = {}): Docker {
+export function connectEngine({ host, agent }: EngineOptions = {}): Docker {
+  const endpoint = engineEndpoint(host);
   const options = {
     // docker-modem reads DOCKER_HOST, DOCKER_CERT_PATH and the rest by itself and lets them win
     // over what is merely absent here, so every one of them is named, if only as undefined.
@@ -22,22 +26,10 @@ export function connectEngine({ host = "unix:///var/run/docker.sock" }: EngineOp
     key: undefined,
     timeout: undefined,
     protocol: "http" as const,
-    // On Deno 2.9 a request aborted on a reused keep-alive socket is sent a second time
-    // (denoland/deno#36786): an aborted "create container" would run twice.
-    agent: new PlainAgent({ keepAlive: false }),
-    ...endpoint(host),
+    agent: agent ?? new EngineAgent({ endpoint, ahead: 0, clock: systemClock }),
+    ...endpoint,
   };
   return new Docker(options);
-}
-
-/**
- * For a debug line that nobody reads docker-modem renders its options at every request, to any depth: with the sockets of
- * all other requests that took most of a busy runner's time.
- */
-class PlainAgent extends Agent {
-  [inspect.custom](): string {
-    return "PlainAgent";
-  }
 }
 
 /** The Engine's version, or undefined when it does not answer in time. */
@@ -65,13 +57,4 @@ export function isOlderThan(version: string, required: string): boolean {
     if (difference !== 0) return difference < 0;
   }
   return false;
-}
-
-function endpoint(host: string): { socketPath: string } | { host: string; port: string } {
-  if (host.startsWith("unix://")) return { socketPath: host.slice("unix://".length) };
-  const url = URL.parse(host);
-  if (url?.protocol !== "tcp:" || url.port === "") {
-    throw new TypeError(`Cannot read Docker host "${host}": expected unix:///path or tcp://host:port`);
-  }
-  return { host: url.hostname, port: url.port };
 }

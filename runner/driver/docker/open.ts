@@ -7,7 +7,9 @@ import type { RUNNER_SETTINGS } from "../../settings.ts";
 import type { Driver, FunctionOutput } from "../driver.ts";
 import { checkSandbox } from "./check-sandbox.ts";
 import { dockerDriver, type ContainerCreateOptions } from "./docker-driver.ts";
+import { EngineAgent } from "./engine-agent.ts";
 import type { EngineClient } from "./engine-call.ts";
+import { engineEndpoint } from "./engine-endpoint.ts";
 import { enginePing, watchEngine } from "./engine-health.ts";
 import { connectEngine, isOlderThan, pingEngine, type Docker } from "./engine.ts";
 import { watchGuard } from "./guard-file.ts";
@@ -25,6 +27,9 @@ type RunnerSettings = Settings<typeof RUNNER_SETTINGS>;
 /** The first that can give a container a cgroup namespace of its own. */
 const OLDEST_DOCKER = "20.10.0";
 
+/** Those of two starts. */
+const CONNECTIONS_AHEAD = 10;
+
 export interface OpenOptions {
   /** What the runner is one of several of; by default it is its own. */
   readonly service?: string;
@@ -40,7 +45,11 @@ export async function openDocker(
   { runnerId, bootId }: RunnerIdentity,
   { service = runnerId, guardFile, log, metrics, output }: OpenOptions,
 ): Promise<Driver<ContainerCreateOptions>> {
-  const client = clientOf(settings);
+  await using made = new AsyncDisposableStack();
+  const agent = made.use(
+    new EngineAgent({ endpoint: engineEndpoint(settings.DOCKER_HOST), ahead: CONNECTIONS_AHEAD, clock: systemClock }),
+  );
+  const client = clientOf(settings, agent);
   const { docker } = client;
   const version = await pingEngine(docker, settings.FN_DOCKER_PING_TIMEOUT_MSECS);
   if (version === undefined) {
@@ -54,7 +63,6 @@ export async function openDocker(
   await checkSandbox(client, { rootMiB: settings.FN_MAX_FS_SIZE_MB, runtime: settings.FN_DOCKER_RUNTIME });
   const installation = { id: settings.FN_INSTALLATION_ID, service, runnerId, bootId };
   const host = { ...client, installation, log };
-  await using made = new AsyncDisposableStack();
   const guard = guardFile === undefined ? createGuard() : made.use(await watchGuard(guardFile, log, systemClock));
   const source = { inline: settings.FN_DOCKER_AUTH, directory: settings.DOCKER_CONFIG };
   const auths = made.use(await watchRegistryAuths(source, { log, clock: systemClock }));
@@ -90,9 +98,9 @@ export async function openDocker(
 }
 
 /** All that asks this Engine for anything has these limits. */
-function clientOf(settings: RunnerSettings): EngineClient {
+function clientOf(settings: RunnerSettings, agent: EngineAgent): EngineClient {
   return {
-    docker: connectEngine({ host: settings.DOCKER_HOST }),
+    docker: connectEngine({ host: settings.DOCKER_HOST, agent }),
     clock: systemClock,
     timeouts: {
       requestMs: settings.FN_DOCKER_TIMEOUT_MSECS,
