@@ -57,6 +57,8 @@ export function simulatedDocker(options: SimulatedDockerOptions = {}): FleetDriv
         installation: { id: "fleet", runnerId, bootId },
         network: "",
       });
+    /** Told that the function of a directory listens. */
+    const watches = new Map<string, () => void>();
     const at = (directory: string) => {
       const container = containers.get(directory);
       if (container === undefined) throw new TypeError(`Cannot find a container for "${directory}"`);
@@ -89,16 +91,21 @@ export function simulatedDocker(options: SimulatedDockerOptions = {}): FleetDriv
         const removed = () => void containers.delete(place.socketDirectory);
         const container = new SimulatedContainer(place.id, task, checked, { clock, plan, removed });
         containers.set(place.socketDirectory, container);
+        void container.listening.then(() => watches.get(place.socketDirectory)?.());
         return container;
       },
       contact: {
-        watch: (directory) => ({
-          ready: async (signal) => {
-            await either(at(directory).listening, signal);
-            return directory;
-          },
-          [Symbol.dispose]() {},
-        }),
+        watch(directory) {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          watches.set(directory, resolve);
+          return {
+            ready: async (signal) => {
+              await either(promise, signal);
+              return directory;
+            },
+            [Symbol.dispose]: () => watches.delete(directory),
+          };
+        },
         connect({ socketPath }) {
           const container = at(socketPath);
           return simulatedClient(container, functionOf(container.task.image).handler, clock);

@@ -12,6 +12,8 @@ export interface EngineProxy extends AsyncDisposable {
   readonly requests: readonly string[];
   /** From now on, such requests reach the daemon and their answers do not come back. */
   loseAnswers(request: RegExp): void;
+  /** From now on, answers to such requests wait until what this returns is called. */
+  holdAnswers(request: RegExp): () => void;
   /** From now on, such requests do not reach the daemon. */
   refuse(request: RegExp | undefined): void;
   /** Breaks the connections on which such requests were made. */
@@ -25,6 +27,7 @@ export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
   const requests: string[] = [];
   const open = new Map<Socket, string>();
   let lost: RegExp | undefined;
+  let held: { readonly request: RegExp; readonly released: Promise<void> } | undefined;
   let refused: RegExp | undefined;
 
   const server = createServer((client) => {
@@ -43,6 +46,7 @@ export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
       daemon.write(first);
       client.pipe(daemon);
       if (lost?.test(request) === true) daemon.once("data", end);
+      else if (held?.request.test(request) === true) void held.released.then(() => daemon.pipe(client));
       else daemon.pipe(client);
     });
   });
@@ -53,6 +57,11 @@ export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
     host: `unix://${path}`,
     requests,
     loseAnswers: (request) => void (lost = request),
+    holdAnswers(request) {
+      const { promise: released, resolve } = Promise.withResolvers<void>();
+      held = { request, released };
+      return resolve;
+    },
     refuse: (request) => void (refused = request),
     cut(request) {
       for (const [client, made] of open) if (request.test(made)) client.destroy();

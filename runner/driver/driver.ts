@@ -58,6 +58,11 @@ export interface ContainerPlace {
   readonly id: string;
   /** The directory of its socket, on the runner's side. */
   readonly socketDirectory: string;
+  /**
+   * Resolves if its function listens, and never rejects. It runs then: a driver need not wait for what its engine still has to
+   * do before it says so.
+   */
+  readonly listens?: Promise<void>;
 }
 
 export interface ContainerStart<Options> {

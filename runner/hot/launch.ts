@@ -2,6 +2,7 @@ import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ContainerTask } from "../../core/container-task.ts";
 import type { Driver, HotContainer, ImageCredentials, Start } from "../driver/driver.ts";
+import { AwaitedSocket } from "./awaited-socket.ts";
 import { functionClient, type FunctionClient, type FunctionClientOptions } from "./function-client.ts";
 import type { HotFunction } from "./hot-function.ts";
 import type { SocketDirectories } from "./socket-directory.ts";
@@ -60,14 +61,14 @@ export function createLaunch<Options>(dependencies: LaunchDependencies<Options>)
     made.use(image);
     const directory = made.use(await directories.create());
     // Armed before the start: a function may listen before the start returns.
-    using watch = contact.watch(directory.path);
-    const place = { id: directory.id, socketDirectory: directory.path };
+    using socket = new AwaitedSocket(contact.watch(directory.path));
+    const place = { id: directory.id, socketDirectory: directory.path, listens: socket.listens };
     const starting = start({ task, place, options: driver.options(task, place) }, signal);
     const container = made.use(await inTime(starting, dependencies, signal));
     const started = clock.now();
 
     const before = `${Math.round(pullMs)} ms pulling its image, ${Math.round(started - began)} ms starting it`;
-    const socketPath = await listening(container, before, watch, dependencies, signal);
+    const socketPath = await listening(container, before, socket, dependencies, signal);
     const client = contact.connect({
       socketPath,
       maxHeaderBytes: limits.maxHeaderBytes,
@@ -126,21 +127,20 @@ async function inTime<O>(
 async function listening<O>(
   container: HotContainer,
   before: string,
-  watch: SocketWatch,
+  socket: AwaitedSocket,
   { clock, limits: { initTimeoutMs } }: LaunchDependencies<O>,
   signal: AbortSignal,
 ): Promise<string> {
-  const waiting = new AbortController();
-  const giveUp = (reason: Error) => waiting.abort(reason);
-  const cancelTimer = clock.after(initTimeoutMs, () => giveUp(initTimeout(initTimeoutMs, before, container)));
-  const stopped = () => giveUp(new CallError("shutting_down"));
+  const cancelTimer = clock.after(initTimeoutMs, () => socket.giveUp(initTimeout(initTimeoutMs, before, container)));
+  const stopped = () => socket.giveUp(new CallError("shutting_down"));
   if (signal.aborted) stopped();
   signal.addEventListener("abort", stopped, { once: true });
-  void container.exited.then(({ exitCode, outOfMemory }) => giveUp(initFailed(exitCode, outOfMemory, container)));
+  void container.exited.then(({ exitCode, outOfMemory }) =>
+    socket.giveUp(initFailed(exitCode, outOfMemory, container)),
+  );
   try {
-    return await watch.ready(waiting.signal);
+    return await socket.path;
   } catch (error) {
-    if (waiting.signal.aborted) throw waiting.signal.reason;
     throw CallError.from(error, "container_init_failed");
   } finally {
     cancelTimer();

@@ -10,7 +10,7 @@ import { ERROR_CODES } from "../../core/error-codes.ts";
 /** Watches a container's socket directory until it is disposed. */
 export interface SocketWatch extends Disposable {
   /**
-   * Resolves with the path to dial once the function listens; call it after the container's start.
+   * Resolves with the path to dial once the function listens. May be called before the container's start.
    * @throws CallError `container_init_failed` for anything but a socket, or the signal's reason
    */
   ready(signal: AbortSignal): Promise<string>;

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 
 import type { ContainerTask } from "../../../core/container-task.ts";
+import { unlessAborted } from "../../../runner/driver/docker/unless-aborted.ts";
 import type { ContainerPlace, Driver, DriverHook, HotContainer } from "../../../runner/driver/driver.ts";
 import { wrapStart } from "../../../runner/driver/hooks.ts";
+import { AwaitedSocket } from "../../../runner/hot/awaited-socket.ts";
 import { type SocketDirectories, socketDirectories } from "../../../runner/hot/socket-directory.ts";
 import { watchSocket } from "../../../runner/hot/socket-ready.ts";
 import type { SocketTmpfsOptions } from "../../../runner/hot/socket-tmpfs.ts";
@@ -59,17 +61,17 @@ async function startFunction<Options>(
 ): Promise<BenchFunction> {
   await using made = new AsyncDisposableStack();
   const directory = made.use(await directories.create());
-  const place = { id: directory.id, socketDirectory: directory.path };
+  const socket = made.use(new AwaitedSocket(watchSocket(directory.path)));
+  const place = { id: directory.id, socketDirectory: directory.path, listens: socket.listens };
   tell(place);
   made.use(await driver.prepare(task, { registryToken: "" }, signal));
-  const watch = made.use(watchSocket(directory.path));
   const start = wrapStart(driver.start, hooks);
   const container = made.use(await start({ task, place, options: driver.options(task, place) }, signal));
   const owned = made.move();
   return {
     container,
     place,
-    call: async (order = {}) => callFunction(await watch.ready(AbortSignal.timeout(PATIENCE_MS)), order),
+    call: async (order = {}) => callFunction(await unlessAborted(socket.path, AbortSignal.timeout(PATIENCE_MS)), order),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -18,6 +18,8 @@ export interface StartDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly freezer: (id: string) => ContainerFreezer;
+  /** Resolves if its function listens: it is started then, whatever Docker has yet to write down. */
+  readonly listens?: Promise<void> | undefined;
   /** Takes what the container of this id writes. Without it its stdout is not read at all. */
   readonly output?: ((id: string) => OutputWriter) | undefined;
   /** Told where the container of a failed start could not be removed. */
@@ -27,7 +29,7 @@ export interface StartDependencies {
 /** A create whose answer was lost may still be under way in the daemon. */
 const LOST_CREATE = { tries: 20, everyMs: 250 } as const;
 
-/** Creates a container and starts it. If that fails or is aborted, nothing is left of it. */
+/** Creates a container and starts it, until its function listens if that is first. If that fails or is aborted, nothing is left of it. */
 export async function startContainer(
   options: ContainerCreateOptions,
   dependencies: StartDependencies,
@@ -44,7 +46,8 @@ export async function startContainer(
     const connection = await attach();
     const starting = engine.start(id);
     container = watched(id, { connection, attach, starting }, dependencies);
-    await unlessAborted(starting, signal);
+    const { listens = starting } = dependencies;
+    await unlessAborted(Promise.race([starting, listens]), signal);
     return container;
   } catch (error) {
     try {

@@ -99,7 +99,7 @@ export function dockerDriver(options: DockerDriverOptions): Driver<ContainerCrea
       const checked = guard.check(asked, own);
       const either = AbortSignal.any([signal, closing.signal]);
       const output = sink === undefined ? undefined : (id: string) => sink.open(id, task);
-      const dependencies = { engine, clock, log, freezer, output };
+      const dependencies = { engine, clock, log, freezer, output, listens: place.listens };
       const plain = () => startPlain({ checked, own, guard }, networks, dependencies, either);
       const started = startChecked({ checked, own, prefork, plain }, dependencies, either).then(track);
       starting.add(started);

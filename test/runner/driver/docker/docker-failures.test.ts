@@ -142,9 +142,22 @@ describe("a docker driver", { skip, timeout: 120_000 }, () => {
     await using bench = await brittle();
     bench.proxy.loseAnswers(/\/start\?? /);
 
-    await assert.rejects(bench.start(), { code: "docker_unavailable" });
+    // One that listened would do without.
+    await assert.rejects(bench.start({ PROBE_CONTROL: "no JSON" }), { code: "docker_unavailable" });
 
     assert.deepEqual(await Promise.all(bench.places.map(isThere)), [false]);
+  });
+
+  it("gives a function its calls as soon as it listens, and its end is heard of, whenever its start is confirmed", async () => {
+    await using bench = await brittle();
+    const confirm = bench.proxy.holdAnswers(/\/start\?? /);
+    await using probe = await bench.start();
+    await probe.call();
+
+    await assert.rejects(probe.call({ isExit: true, exitCode: 3 }));
+    confirm();
+
+    assert.deepEqual(await probe.container.exited, { exitCode: 3, outOfMemory: false });
   });
 
   it("asks again for a removal that was never confirmed", async () => {
