@@ -163,11 +163,9 @@ async function coldKiln(
   const owned = made.move();
   return {
     async start(round) {
-      const { containerId, ...one } = await kilnStart(kiln, `cold-${round}`, records, starts);
-      const { HostConfig } = await docker.getContainer(containerId).inspect();
-      const joined = HostConfig.NetworkMode?.startsWith("container:") === true;
-      if (joined !== holders > 0)
-        throw new Error(`A container joined ${HostConfig.NetworkMode} with ${holders} holders`);
+      const { network = "", ...one } = await kilnStart(docker, kiln, `cold-${round}`, records, starts);
+      if (network.startsWith("container:") !== holders > 0)
+        throw new Error(`A container joined ${network} with ${holders} holders`);
       return one;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -216,30 +214,40 @@ function functionsOf(image: string, count: number): string {
 }
 
 async function kilnStart(
+  docker: Docker,
   { url }: KilnSystem,
   fnId: string,
   records: CallRecords,
   starts: StartEvents,
-): Promise<ColdStart & { readonly containerId: string }> {
+): Promise<ColdStart & { readonly network: string | undefined }> {
   const { hostname, port } = new URL(url);
   const asked = performance.now();
   const headers = await callOnce({ hostname, port, path: `/invoke/${fnId}` });
   const total = performance.now() - asked;
   const record = await records.of(String(headers["fn-call-id"]));
-  // The call's record has creating and starting as one; the daemon's events part them.
-  const { containerId, ms: start } = await starts.last();
+  // The call's record has creating and starting as one; the daemon parts them. Its word of the start would not do: a
+  // function may have its call before that.
+  const { containerId, createdAt } = await starts.last();
+  const { Created: begun, HostConfig } = await docker.getContainer(containerId).inspect();
+  const create = createdAt - epochMs(begun);
   const { wait_ms: wait, pull_ms: image, start_ms: both, init_ms: socket, run_ms: run } = record;
   return {
-    containerId,
+    network: HostConfig.NetworkMode,
     queue: wait - image - both - socket,
     image,
-    create: both - start,
-    start,
+    create,
+    start: both - create,
     socket,
     answer: run,
     rest: total - wait - run,
     total,
   };
+}
+
+/** Of the daemon's times, which have nanoseconds: `Date` has none. */
+function epochMs(time: string): number {
+  const [, seconds = "", fraction = "0"] = /^(.*?)(\.\d+)?Z$/.exec(time) ?? [];
+  return Date.parse(`${seconds}Z`) + Number(fraction) * 1_000;
 }
 
 interface CallRecord {

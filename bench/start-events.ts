@@ -11,8 +11,8 @@ export interface StartEvents extends AsyncDisposable {
 
 export interface Started {
   readonly containerId: string;
-  /** From its creation to its start, as the daemon tells them. */
-  readonly ms: number;
+  /** When it was created, milliseconds since 1970 by the daemon's clock. */
+  readonly createdAt: number;
 }
 
 interface StartEvent {
@@ -27,13 +27,13 @@ const LATE_MS = 5_000;
 export async function watchStarts(docker: Docker, runnerId: string): Promise<StartEvents> {
   const filters = JSON.stringify({ label: [`kiln.runner=${runnerId}`], type: ["container"] });
   const stream = (await docker.getEvents({ filters })) as Readable;
-  let created = 0;
+  let createdAt = 0;
   let last: Started | undefined;
   createInterface(stream).on("line", (line) => {
     const { Action: action, timeNano, Actor: actor } = JSON.parse(line) as StartEvent;
     if ("kiln.prefork" in actor.Attributes) return;
-    if (action === "create") created = timeNano;
-    if (action === "start") last = { containerId: actor.ID, ms: (timeNano - created) / 1e6 };
+    if (action === "create") createdAt = timeNano / 1e6;
+    if (action === "start") last = { containerId: actor.ID, createdAt };
   });
   return {
     async last() {
