@@ -55,6 +55,13 @@ export class ChunkList {
     return taken;
   }
 
+  /** Gives back the end of what was taken last. */
+  putBack(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#bytes += chunk.length;
+    this.#chunks.unshift(chunk);
+  }
+
   /** Takes off everything. */
   takeAll(): Uint8Array[] {
     this.#seal();

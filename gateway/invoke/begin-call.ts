@@ -4,11 +4,12 @@ import { createMiddleware } from "hono/factory";
 import { CallError } from "../../core/call-error.ts";
 import type { FoundFunction } from "../functions/functions.ts";
 import type { GatewayEnv } from "../overrider.ts";
+import { tooBig } from "./body-intake.ts";
 import { buildCall } from "./build-call.ts";
 import { asksForUpgrade } from "./call-headers.ts";
 import { Exchange, type ExchangeParts } from "./exchange.ts";
 import type { Framing } from "./framing.ts";
-import { tooBig, type IncomingBody } from "./incoming-body.ts";
+import type { IncomingBody } from "./incoming-body.ts";
 import { nodeBindings } from "./node-bindings.ts";
 import { notePreparedHeaders } from "./plain-answer.ts";
 

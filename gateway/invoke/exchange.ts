@@ -8,12 +8,13 @@ import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import type { GatewayEnv } from "../overrider.ts";
 import type { Allowance } from "./allowance.ts";
+import type { BodyHolder } from "./body-feed.ts";
 import { headerValue, type RawHeaders } from "./call-headers.ts";
 import type { CallMetrics } from "./call-metrics.ts";
 import type { CallOutcome } from "./call-outcome.ts";
 import { CallPhases } from "./call-phases.ts";
 import { DIRECT, type Framing } from "./framing.ts";
-import { IncomingBody, type BodyHolder } from "./incoming-body.ts";
+import { IncomingBody } from "./incoming-body.ts";
 import type { InvokeLimits } from "./limits.ts";
 import {
   followClient,

@@ -69,6 +69,16 @@ export class ChunkQueue implements AsyncIterableIterator<Uint8Array, undefined> 
     this.fail(reason);
   }
 
+  /** A read would not wait. */
+  get ready(): boolean {
+    return this.#chunks.bytes > 0 || this.#end !== undefined;
+  }
+
+  /** Gives back the end of what was read last, to be read next. */
+  putBack(chunk: Uint8Array): void {
+    this.#chunks.putBack(chunk);
+  }
+
   next(): Promise<Result> {
     if (this.#reader !== undefined) return Promise.reject(new TypeError("Cannot read: a read is under way"));
     const chunk = this.#chunks.take();

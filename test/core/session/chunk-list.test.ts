@@ -77,4 +77,16 @@ describe("ChunkList", () => {
     list.clear();
     assert.equal(list.bytes + list.takeAll().length, 0);
   });
+
+  it("takes first what was put back", () => {
+    const list = new ChunkList();
+    list.push(inOrder(10));
+
+    const taken = list.take() ?? new Uint8Array();
+    list.push(one(10));
+    list.putBack(taken.subarray(4));
+
+    assert.equal(list.bytes, 7);
+    assert.deepEqual(Buffer.concat(list.takeAll()), Buffer.from(inOrder(11).subarray(4)));
+  });
 });

@@ -282,4 +282,52 @@ describe("a request body", () => {
     assert.match((await errorBody(response)).message, /did not come within 1000 ms/);
     assert.equal(runner.offered.length, 0);
   });
+
+  it("that is streamed may pause for as long as its bytes have earned, and is watched by one timer", async () => {
+    const clock = new VirtualClock();
+    const body = written();
+    const limits = { bodyReadTimeoutMs: 1_000, minBodyBytesPerSecond: 100 };
+    const reads = runs((_sink, call) =>
+      readBody(call).then(
+        () => {},
+        () => {},
+      ),
+    );
+    const { invoke } = gatewayFor(reads, { clock, limits });
+
+    body.write(100);
+    const answer = invoke(body.init);
+    await someTurns();
+    const { pending } = clock;
+    for (let pause = 0; pause < 10; pause++) {
+      clock.advance(1_900);
+      body.write(200);
+      await someTurns();
+      assert.equal(clock.pending, pending, "however many chunks it came in");
+    }
+    // Of 22 s that its 2,100 bytes may take it has taken 19.
+    clock.advance(2_999);
+    await someTurns();
+    assert.equal(clock.pending, pending, "it has not failed");
+    clock.advance(1);
+    const response = await answer;
+
+    assert.equal(response.status, 408);
+    assert.match((await errorBody(response)).message, /slower than 100 bytes per second/);
+  });
+
+  it("that is streamed may take its time where no least rate is set", async () => {
+    const clock = new VirtualClock();
+    const body = written();
+    const { invoke } = gatewayFor(readsAll, { clock, limits: { bodyReadTimeoutMs: 1_000, minBodyBytesPerSecond: 0 } });
+
+    body.write(100);
+    const answer = invoke(body.init);
+    await someTurns();
+    clock.advance(5_000);
+    body.write(100);
+    body.end();
+
+    assert.equal(await (await answer).text(), "200");
+  });
 });
