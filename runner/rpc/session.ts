@@ -39,7 +39,9 @@ export class RunnerSession {
     this.#events = events;
     const drained = (call: CallNumber) => this.#calls.get(call)?.handler.drained();
     this.#outbox = new Outbox<RunnerFrame>(events.wake, drained, events.linger ?? events.wake);
-    this.#windows = new ReceiveWindows(limits, (call, bytes) => this.#outbox.control({ type: "credit", call, bytes }));
+    // A body that goes on after its offer is not small, so it need not show that it uses its window.
+    const wide = { ...limits, firstBytes: limits.callBytes };
+    this.#windows = new ReceiveWindows(wide, (call, bytes) => this.#outbox.control({ type: "credit", call, bytes }));
     this.#state = { calls: this.#calls, outbox: this.#outbox, windows: this.#windows };
   }
 

@@ -118,10 +118,10 @@ describe("a session", () => {
     assert.deepEqual(call.heard, ["start"]);
   });
 
-  it("gives no body credit before it accepts", () => {
+  it("gives no body credit before it accepts, and then a whole window", () => {
     const pair = new SessionPair();
     const { number } = offer(pair, { end: false });
-    pair.gateway.write(number, new Uint8Array(100_000));
+    pair.gateway.write(number, new Uint8Array(2_000_000));
     pair.settle();
     assert.deepEqual(onlyCall(pair).bytes, []);
 
@@ -130,7 +130,7 @@ describe("a session", () => {
 
     assert.equal(
       onlyCall(pair).bytes.reduce((sum, n) => sum + n, 0),
-      100_000,
+      1024 * 1024,
     );
     assert.ok(
       onlyCall(pair).bytes.every((n) => n <= 64 * 1024),
