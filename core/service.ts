@@ -10,6 +10,7 @@ import {
   type SettingTable,
   type Settings,
 } from "./config.ts";
+import { collectLessOften } from "./heap.ts";
 import { createLog, flushLog, type Log, type LogLevel } from "./log.ts";
 import { stopOnSignals } from "./stop-requests.ts";
 import { WORKER_SETTINGS, workerCount } from "./workers/settings.ts";
@@ -79,6 +80,7 @@ export async function runService<Table extends SettingTable & CommonTable, Optio
   program: NodeJS.Process,
   env: Environment,
 ): Promise<void> {
+  collectLessOften();
   const worker = await joinParent(program);
   // Never disposed: until the very end a signal asks for what is under way already.
   const stop = worker?.stop ?? stopOnSignals(program);
