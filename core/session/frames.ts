@@ -24,7 +24,10 @@ export interface Capacity {
   readonly totalCpuMillis: number;
   /** Idle containers by affinity key. */
   readonly idle: Readonly<Record<string, number>>;
-  /** Calls that running containers could take besides those they run, by affinity key; idle ones are not counted. */
+  /**
+   * Calls that running containers could take besides those they run, and those that are being started besides those
+   * that wait for them, by affinity key; idle ones are not counted.
+   */
   readonly spareSlots: Readonly<Record<string, number>>;
   /** Containers that are being started, or wait for their turn or for room. */
   readonly starting: number;

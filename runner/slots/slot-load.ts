@@ -5,7 +5,7 @@ import type { SlotQueues } from "./slot-queues.ts";
 export interface SlotLoad {
   /** Idle containers by affinity key. */
   readonly idle: ReadonlyMap<string, number>;
-  /** Calls that containers could take besides those they run, by affinity key. */
+  /** Calls that containers could take besides those they run, and those on their way besides those that wait. As above. */
   readonly spareSlots: ReadonlyMap<string, number>;
   /** Containers on their way. */
   readonly starting: number;
@@ -25,7 +25,7 @@ export function slotLoad<C>(
   for (const queue of queues.astir()) {
     waiting += queue.waiting.length;
     const { affinityKey } = queue.latest;
-    const spare = queue.spareSlots;
+    const spare = queue.spareSlots + queue.slotsToCome;
     if (spare > 0) spareSlots.set(affinityKey, (spareSlots.get(affinityKey) ?? 0) + spare);
   }
   return { idle: idle.counts, spareSlots, starting, waiting, running };

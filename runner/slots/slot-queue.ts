@@ -87,6 +87,11 @@ export class SlotQueue<C> {
     return this.#open.reduce((sum, entry) => sum + freeSlots(entry), 0);
   }
 
+  /** Slots of containers on their way that no waiting call counts on. */
+  get slotsToCome(): number {
+    return Math.max(0, this.#backed - this.waiting.length);
+  }
+
   /** The container for the next call, if one has a slot free. */
   get best(): Entry<C> | undefined {
     return this.#open.at(-1) ?? this.#idle.at(-1);

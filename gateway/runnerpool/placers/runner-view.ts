@@ -77,12 +77,21 @@ export class RunnerView implements Candidate {
   /** A call goes there: what it will take is no longer there for another. */
   promise(need: Need): void {
     const place = this.placeFor(need);
-    if (place === "warm") this.#take(need);
-    else if (place === "evict") this.#idleSince -= 1;
+    if (place === "warm") return this.#take(need);
+    if (place === "evict") this.#idleSince -= 1;
     else {
       this.#memoryMiB += need.memoryMiB;
       this.#cpuMillis += need.cpuMillis;
     }
+    // What else the container takes that is started for it: a start somewhere else would be over later.
+    if (place !== undefined) add(this.#spare, need.affinityKey, need.concurrency - 1);
+  }
+
+  /** It took no such call in that version: there is no slot for one until it tells of one, or one comes back. */
+  refused(affinityKey: string, version: number): void {
+    if (version !== this.version) return;
+    this.#idle.delete(affinityKey);
+    this.#spare.delete(affinityKey);
   }
 
   /** A call has ended there and left its container idle. */

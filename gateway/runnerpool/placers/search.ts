@@ -145,6 +145,7 @@ export class Search {
     if (offer.placed) return { runner, attempts: this.#tally.attempts };
     if (offer.scope === "any_runner") throw offer.reason;
     this.#tally.refused(runner, offer.reason);
+    view.refused(this.#need.affinityKey, version);
     (this.#refused ??= new Map()).set(view, version);
     return undefined;
   }

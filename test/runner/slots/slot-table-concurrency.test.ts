@@ -35,6 +35,17 @@ describe("SlotTable, concurrency", () => {
     assert.deepEqual([...bench.table.load.spareSlots], [["a", 1]]);
   });
 
+  it("tells of the room in a container that is being started, besides the calls that wait for it", () => {
+    const bench = new SlotBench();
+    bench.ask("a", three);
+    assert.deepEqual([...bench.table.load.spareSlots], [["a", 2]]);
+
+    bench.ask("a", three);
+    bench.ask("a", three);
+
+    assert.deepEqual([...bench.table.load.spareSlots], []);
+  });
+
   it("lets the neighbours of a call that broke the container finish, and no other begin", () => {
     const bench = new SlotBench();
     const [first, second] = [bench.ask("a", three).caller, bench.ask("a", three).caller];

@@ -854,8 +854,8 @@ export type Capacity = Message<"kiln.runner.v1.Capacity"> & {
   totalCpuMillis: number;
 
   /**
-   * Calls that running containers could take besides those they run, by affinity key, the most first, at most 64
-   * keys: of functions with a concurrency above 1. What `idle` counts is not counted here.
+   * Calls that running containers could take besides those they run, and those that are being started besides those
+   * that wait for them, by affinity key, the most first, at most 64 keys. What `idle` counts is not counted here.
    *
    * @generated from field: map<string, uint32> spare_slots = 6;
    */

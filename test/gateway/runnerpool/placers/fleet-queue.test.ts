@@ -78,20 +78,27 @@ describe("calls that wait, in a fleet", () => {
   });
 });
 
-describe("calls that come at once, in a fleet", () => {
-  it("share an idle container that runs many, and no other runner starts one for them", async () => {
+describe("calls of a function whose containers run many, in a fleet", () => {
+  /** Five runners, and how often one of them started a container, which takes 400 ms. */
+  async function fiveRunners() {
     const clock = new VirtualClock();
-    let starts = 0;
+    const started = { times: 0 };
     const start = () => {
-      starts += 1;
-      return {};
+      started.times += 1;
+      return { initMs: 400 };
     };
-    await using fleet = await createFleet({
+    const fleet = await createFleet({
       clock,
       runners: 5,
       functions: { fn: { spec: { concurrency: 64 }, handler: takes(20), start } },
       placer: createPlacer({ clock, ...TIMEOUTS }),
     });
+    return { fleet, clock, started };
+  }
+
+  it("share an idle one, and no other runner starts one for them", async () => {
+    const { clock, started, ...made } = await fiveRunners();
+    await using fleet = made.fleet;
     await fleet.call("fn");
     // Until its runner has told of the container.
     await clock.run(200);
@@ -99,6 +106,22 @@ describe("calls that come at once, in a fleet", () => {
     const calls = await clock.until(Promise.all(many("fn", 16).map((fnId) => fleet.send(fnId))));
 
     assert.ok(calls.every(({ status }) => status === 200));
-    assert.equal(starts, 1);
+    assert.equal(started.times, 1);
+  });
+
+  it("share the one that is started for the first of them", async () => {
+    const { clock, started, ...made } = await fiveRunners();
+    await using fleet = made.fleet;
+    const sent: ReturnType<Fleet["send"]>[] = [];
+    // At once, and later than its runner tells.
+    for (const fnId of many("fn", 30)) {
+      sent.push(fleet.send(fnId));
+      if (sent.length > 10) await clock.run(10);
+    }
+
+    const calls = await clock.until(Promise.all(sent));
+
+    assert.ok(calls.every(({ status }) => status === 200));
+    assert.equal(started.times, 1);
   });
 });

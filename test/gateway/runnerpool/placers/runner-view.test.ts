@@ -39,6 +39,28 @@ describe("RunnerView", () => {
     assert.deepEqual(places, ["warm", "warm", "warm", undefined]);
   });
 
+  it("has the other slots of a container that is started for a call, unless the call was refused", () => {
+    const { view } = viewOf({ freeMemoryMiB: 128 });
+    const need = needFor("key", { concurrency: 3 });
+
+    view.promise(need);
+    assert.deepEqual([view.placeFor(need), view.idle("key")], ["warm", 2]);
+    view.refused("key", view.version);
+
+    assert.equal(view.placeFor(need), undefined);
+  });
+
+  it("believes what the runner tells after it refused, however late the refusal is heard of", () => {
+    const { runner, view } = viewOf({ idle: { key: 1 } });
+    const { version } = view;
+    view.promise(needFor("key"));
+    runner.tell({ idle: { key: 1 } });
+
+    view.refused("key", version);
+
+    assert.equal(view.placeFor(needFor("key")), "warm");
+  });
+
   it("counts the container of a call that ended, before the runner tells of it", () => {
     const { view } = viewOf({ freeMemoryMiB: 0 });
 
