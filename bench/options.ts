@@ -45,7 +45,7 @@ export const USAGE = `Usage: npm run bench -- [options]
                      concurrent   30 s  one container that takes 64 calls at a time
                      freezing     70 s  the same load with idle containers frozen and not (Docker)
                      waiting      50 s  calls that wait at the gateway, beside a bare Hono that holds them
-                     scale        60 s  calls where there are many functions, or many runners
+                     scale        90 s  calls where there are many functions, or many runners
                      bodies      200 s  bodies of 200 B to 1 MiB beside a bare pipe
                      cold         60 s  cold starts by phase beside Docker alone (Docker)
                      freeze       20 s  one container's freeze and thaw (Docker)
