@@ -43,7 +43,7 @@ export const GATEWAY_SETTINGS = {
   FN_DB_TIMEOUT_MSECS: integer(
     5_000,
     "Longest wait for a connection to it, for a statement's answer, and for another process that writes to the same file",
-    { min: 1, max: 600_000 },
+    { min: 100, max: 600_000 },
   ),
   FN_FUNCTIONS_FILE: text(
     "",

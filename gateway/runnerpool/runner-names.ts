@@ -1,11 +1,11 @@
 import type { Log } from "../../core/log.ts";
-import type { RunnerHello } from "../../core/session/frames.ts";
 import { openLink, type LinkOptions, type RunnerLink } from "./runner-link.ts";
 
 type OpenLink = (options: LinkOptions) => Promise<RunnerLink>;
 
-interface Connected extends Pick<RunnerHello, "runnerId" | "bootId"> {
+interface Connected {
   readonly address: string;
+  readonly bootId: string;
 }
 
 /**
@@ -14,7 +14,7 @@ interface Connected extends Pick<RunnerHello, "runnerId" | "bootId"> {
  */
 export class RunnerNames {
   readonly #log: Log;
-  readonly #connected = new Set<Connected>();
+  readonly #byName = new Map<string, Set<Connected>>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -22,8 +22,8 @@ export class RunnerNames {
 
   /** How many there are whose name another one has too. */
   get shared(): number {
-    const all = [...this.#connected];
-    return all.filter((one) => all.some((other) => isShared(one, other))).length;
+    const addresses = [...this.#byName.values()].map((ones) => new Set([...ones].map(({ address }) => address)).size);
+    return addresses.reduce((sum, count) => sum + (count > 1 ? count : 0), 0);
   }
 
   /** The same way to open connections, of which it hears. */
@@ -31,24 +31,25 @@ export class RunnerNames {
     return async (options) => {
       const link = await open(options);
       const { runnerId, bootId } = link.hello;
-      const one = { address: options.address, runnerId, bootId };
-      this.#notice(one);
-      this.#connected.add(one);
-      void link.lost.then(() => this.#connected.delete(one));
+      const forget = this.#add(runnerId, { address: options.address, bootId });
+      void link.lost.then(forget);
       return link;
     };
   }
 
-  #notice(one: Connected): void {
-    const other = [...this.#connected].find((known) => isShared(one, known));
-    if (other === undefined) return;
-    const which = { runnerId: one.runnerId, runner: one.address, other: other.address };
-    if (one.bootId === other.bootId) this.#log.warn("A runner is in the pool twice, its places count twice", which);
-    else this.#log.warn("Two runners have one name: give each its own, FN_RUNNER_ID", which);
+  #add(runnerId: string, one: Connected): () => void {
+    const ones = this.#byName.get(runnerId) ?? new Set();
+    // One that moves from one connection to the next has both for a moment.
+    const other = [...ones].find(({ address }) => address !== one.address);
+    if (other !== undefined) {
+      const which = { runnerId, runner: one.address, other: other.address };
+      if (one.bootId === other.bootId) this.#log.warn("A runner is in the pool twice, its places count twice", which);
+      else this.#log.warn("Two runners have one name: give each its own, FN_RUNNER_ID", which);
+    }
+    this.#byName.set(runnerId, ones.add(one));
+    return () => {
+      ones.delete(one);
+      if (ones.size === 0) this.#byName.delete(runnerId);
+    };
   }
-}
-
-/** One that moves from one connection to the next has both for a moment. */
-function isShared(one: Connected, other: Connected): boolean {
-  return one.runnerId === other.runnerId && one.address !== other.address;
 }

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -54,7 +55,9 @@ export interface OwnPostgres extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** To be called where `postgresOrSkip` says that tests can use it. */
+/** Debian's programs: a server elsewhere is not to be stopped. */
+export const ownPostgresSkip = existsSync("/usr/lib/postgresql") ? false : "no PostgreSQL is installed here";
+
 export async function ownPostgres(): Promise<OwnPostgres> {
   const directory = await mkdtemp(join(tmpdir(), "kiln-postgres-"));
   const script = async (command: "start" | "stop") => (await run(".ci/postgres", [command, directory])).stdout.trim();
@@ -64,8 +67,8 @@ export async function ownPostgres(): Promise<OwnPostgres> {
     const pid = await first();
     return (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).trim().split(" ").map(Number);
   };
-  const signal = async (name: NodeJS.Signals, pids: readonly number[]) => {
-    for (const pid of pids) process.kill(pid, name);
+  const signal = (name: NodeJS.Signals, pids: readonly number[]) => {
+    for (const pid of pids) sendSignal(pid, name);
   };
   const resume = async () => signal("SIGCONT", [...(await others()), await first()]);
   let stopped: Promise<unknown> | undefined;
@@ -85,6 +88,15 @@ export async function ownPostgres(): Promise<OwnPostgres> {
 }
 
 const run = promisify(execFile);
+
+/** A worker of the server's may end in between. */
+function sendSignal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
 
 async function silence(server: string): Promise<string | false> {
   try {

@@ -9,11 +9,12 @@ import { errorBody } from "../../../kiln/testing/error-body.ts";
 import { eventually } from "../../../kiln/testing/eventually.ts";
 import { answers } from "../../../kiln/testing/fake-runner.ts";
 import { gatewayFor } from "../../../kiln/testing/gateway-for.ts";
-import { ownPostgres, postgresOrSkip } from "../../../kiln/testing/postgres.ts";
+import { ownPostgres, ownPostgresSkip, postgresOrSkip } from "../../../kiln/testing/postgres.ts";
 import { newApp, newFn } from "../../../kiln/testing/store-for-tests.ts";
 
 const { skip: noPostgres } = await postgresOrSkip();
-const skip = "Deno" in globalThis ? "the server is the same, and takes seconds to start" : noPostgres;
+const skip =
+  "Deno" in globalThis ? "the server is the same, and takes seconds to start" : noPostgres || ownPostgresSkip;
 const TIMEOUT_MS = 500;
 /** Calls of a function that is known; each that waited for the database would take its timeout. */
 const CALLS = 40;
