@@ -48,6 +48,8 @@ export function remembered<T>(store: Store, options: RememberOptions, kind: Kind
 
   const end = store.onChange((change) => {
     changes++;
+    // Whoever tells what it was has heard it from the store.
+    if (change.kind !== "all") away = false;
     for (const [key, entry] of entries) if (kind.concerns(change, key, entry.found)) entry.current = false;
     // Who asks from here on must not get what was read before.
     loading.clear();
@@ -68,9 +70,9 @@ export function remembered<T>(store: Store, options: RememberOptions, kind: Kind
       });
       return kept;
     } catch (error) {
-      if (known?.found === undefined) throw error;
       if (!away) log.warn("The database is away, functions that are known are served as they were", { error });
       away = true;
+      if (known?.found === undefined) throw error;
       return known.found;
     }
   };

@@ -94,7 +94,9 @@ describe("two workers of a gateway and two of a runner", { timeout: 300_000 }, (
     });
 
     await t.test("kill -9 of a worker of each", async () => {
-      for (const pid of [...pidsOf(gateway, 1), ...pidsOf(runner, 2)]) process.kill(pid, "SIGKILL");
+      const pids = [...pidsOf(gateway, 1), ...pidsOf(runner, 2)];
+      assert.equal(pids.length, 2, `none has ended by itself:\n${gateway.output()}\n${runner.output()}`);
+      for (const pid of pids) process.kill(pid, "SIGKILL");
 
       // A start takes as long as the machine lets it.
       while (pidsOf(gateway, 1).length < 2 || pidsOf(runner, 2).length < 2) await sleep(20);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { systemClock } from "../../../core/clock.ts";
 import { silentLog } from "../../../core/log.ts";
@@ -15,11 +16,11 @@ import { newApp, newFn } from "../../../kiln/testing/store-for-tests.ts";
 const { skip: noPostgres } = await postgresOrSkip();
 const skip =
   "Deno" in globalThis ? "the server is the same, and takes seconds to start" : noPostgres || ownPostgresSkip;
-const TIMEOUT_MS = 500;
+const TIMEOUT_MS = 2_000;
 /** Calls of a function that is known; each that waited for the database would take its timeout. */
 const CALLS = 40;
 
-describe("a PostgreSQL server that stops under calls", { skip, timeout: 60_000 }, () => {
+describe("a PostgreSQL server that stops under calls", { skip, timeout: 120_000 }, () => {
   it("fails none of a function that is known, lets them wait once at most, and is used again when it is back", async () => {
     await using server = await ownPostgres();
     const options = { clock: systemClock, log: silentLog, maxConnections: 4, timeoutMs: TIMEOUT_MS };
@@ -40,14 +41,17 @@ describe("a PostgreSQL server that stops under calls", { skip, timeout: 60_000 }
     await known();
 
     await server.freeze();
+    const asked = unknown();
     await known();
-    assert.deepEqual(await unknown(), [503, "store_unavailable"]);
     const mayHaveChanged = new Promise((resolve) => store.onChange(resolve));
     await server.cut();
     await mayHaveChanged;
     await known();
+    assert.deepEqual(await asked, [503, "store_unavailable"]);
     await server.resume();
-    await eventually(async () => assert.deepEqual(await unknown(), [404, "fn_not_found"]));
+    // Its recovery takes as long as the machine lets it.
+    while ((await unknown())[0] === 503) await sleep(50);
+    assert.deepEqual(await unknown(), [404, "fn_not_found"]);
 
     await store.fns.insert(newFn(app.id, "later", { id: "unknown" }));
     await eventually(async () =>
