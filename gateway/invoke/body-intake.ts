@@ -21,10 +21,10 @@ type Chunk = IteratorResult<Uint8Array, undefined>;
  * A request body on its way in, held to its limits: of bytes, and of the time that a client may take. One timer and one
  * listener watch all of it, however many chunks it comes in. Reading it fails with a CallError.
  */
-export class BodyIntake implements BodyTaker, AsyncIterableIterator<Uint8Array, undefined> {
+export class BodyIntake implements BodyTaker, AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array, undefined> {
   readonly #options: IntakeOptions;
   readonly #openedAt: number;
-  readonly #queue = new ChunkQueue(QUEUE_BYTES, { room: () => this.#feed?.resume(), abandoned: () => this.#settle() });
+  readonly #queue = new ChunkQueue(QUEUE_BYTES, { room: () => this.#feed?.resume(), abandoned: () => this.leave() });
   readonly #feed: BodyFeed | undefined;
   #streamed = false;
   #settled = false;
@@ -75,13 +75,9 @@ export class BodyIntake implements BodyTaker, AsyncIterableIterator<Uint8Array, 
     return this;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
-  }
-
   /** Nobody reads the rest. What is asked for fails: a body that was left must not look like one that ended. */
   leave(): void {
-    this.#stop(new Error("nobody wants the rest of the body"));
+    this.#drop(new Error("nobody wants the rest of the body"));
   }
 
   push(chunk: Uint8Array): boolean {
@@ -89,7 +85,7 @@ export class BodyIntake implements BodyTaker, AsyncIterableIterator<Uint8Array, 
     const { clock, limits } = this.#options;
     if (limits.maxRequestBytes > 0 && this.#counted > limits.maxRequestBytes) {
       this.fail(tooBig(this.#counted, limits.maxRequestBytes));
-      return true;
+      return false;
     }
     if (this.#waitingSince !== undefined && this.#streamed) this.#waitedMs += clock.now() - this.#waitingSince;
     this.#waitingSince = undefined;
@@ -109,7 +105,7 @@ export class BodyIntake implements BodyTaker, AsyncIterableIterator<Uint8Array, 
     if (this.#streamed) this.#options.failed(failure);
   }
 
-  readonly #aborted = (): void => this.#stop(CallError.from(this.#options.signal.reason));
+  readonly #aborted = (): void => this.#drop(CallError.from(this.#options.signal.reason));
 
   readonly #look = (): void => {
     const { clock, limits } = this.#options;
@@ -127,16 +123,17 @@ export class BodyIntake implements BodyTaker, AsyncIterableIterator<Uint8Array, 
     return bodyReadTimeoutMs + (this.#counted / minBodyBytesPerSecond) * 1_000 - this.#waitedMs - waitingMs;
   }
 
-  #stop(reason: Error): void {
+  #drop(reason: Error): void {
     this.#settle();
+    this.#feed?.stop();
     this.#queue.abort(reason);
   }
 
+  /** All of it has come, or no more will: nothing is left to watch. */
   #settle(): void {
     this.#settled = true;
     this.#cancelTimer();
     this.#options.signal.removeEventListener("abort", this.#aborted);
-    this.#feed?.stop();
   }
 }
 

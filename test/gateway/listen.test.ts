@@ -22,16 +22,24 @@ async function served(behaviour: Behaviour, options: GatewayForOptions = {}, lis
 }
 
 /** Sends bytes as they are, and tells what came back and how the connection ended. */
-async function exchange(listener: Listener, text: string, { waitMs = 2_000 } = {}) {
+async function exchange(
+  listener: Listener,
+  text: string,
+  { waitMs = 2_000, until }: { readonly waitMs?: number; readonly until?: RegExp } = {},
+) {
   const socket = connect(listener.port, "127.0.0.1");
   let got = "";
   let ending = "";
-  socket.on("data", (bytes: Buffer) => (got += bytes.toString("latin1")));
+  const seen = Promise.withResolvers<void>();
+  socket.on("data", (bytes: Buffer) => {
+    got += bytes.toString("latin1");
+    if (until?.test(got)) seen.resolve();
+  });
   socket.on("end", () => (ending ||= "end"));
   socket.on("error", (error: NodeJS.ErrnoException) => (ending ||= error.code ?? "error"));
   const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
   socket.write(text);
-  await Promise.race([closed, sleep(waitMs, undefined, { ref: false })]);
+  await Promise.race([closed, seen.promise, sleep(waitMs, undefined, { ref: false })]);
   socket.destroy();
   return { got, ending: ending || "open" };
 }
@@ -424,7 +432,7 @@ describe("listen", () => {
     });
     await using gateway = await served(promised);
 
-    const { got } = await exchange(gateway.listener, `${POST}Content-Length: 0\r\n\r\n`, { waitMs: 100 });
+    const { got } = await exchange(gateway.listener, `${POST}Content-Length: 0\r\n\r\n`, { until: /all\.$/ });
     assert.match(got, /all\.$/);
     await finished.promise;
 
