@@ -12,9 +12,9 @@ import { ensurePauseImage, PAUSE_COMMAND } from "../runner/driver/docker/prefork
 import { callOnce } from "./call-once.ts";
 import { type ColdStart, type Phase, PHASES } from "./cold-start.ts";
 import { type KilnSystem, startKiln } from "./kiln-system.ts";
+import { lastCreated } from "./last-created.ts";
 import type { BenchOptions } from "./options.ts";
 import { rawStart } from "./raw-start.ts";
-import { type StartEvents, watchStarts } from "./start-events.ts";
 import { buildStaticImage } from "./static-function.ts";
 import { spread } from "./statistics.ts";
 import { shownSpread, type Table } from "./table.ts";
@@ -159,14 +159,15 @@ async function coldKiln(
   );
   await holdersReady(docker, runnerId, holders);
   await compile(kiln, `cold-${rounds + 1}`, Math.min(COMPILED_AFTER_CALLS, CALLS_A_ROUND * (rounds - 1)));
-  const starts = made.use(await watchStarts(docker, runnerId));
   const owned = made.move();
   return {
     async start(round) {
-      const { network = "", ...one } = await kilnStart(docker, kiln, `cold-${round}`, records, starts);
+      const began = Date.now();
+      const call = await coldCall(kiln, `cold-${round}`, records);
+      const { createMs, network } = await lastCreated(docker, runnerId, began);
       if (network.startsWith("container:") !== holders > 0)
         throw new Error(`A container joined ${network} with ${holders} holders`);
-      return one;
+      return phasesOf(call, createMs);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -213,26 +214,20 @@ function functionsOf(image: string, count: number): string {
   return `apps:\n  - name: bench\n    fns:\n${fns.join("")}`;
 }
 
-async function kilnStart(
-  docker: Docker,
-  { url }: KilnSystem,
-  fnId: string,
-  records: CallRecords,
-  starts: StartEvents,
-): Promise<ColdStart & { readonly network: string | undefined }> {
+async function coldCall({ url }: KilnSystem, fnId: string, records: CallRecords): Promise<ColdCall> {
   const { hostname, port } = new URL(url);
   const asked = performance.now();
   const headers = await callOnce({ hostname, port, path: `/invoke/${fnId}` });
   const total = performance.now() - asked;
-  const record = await records.of(String(headers["fn-call-id"]));
-  // The call's record has creating and starting as one; the daemon parts them. Its word of the start would not do: a
-  // function may have its call before that.
-  const { containerId, createdAt } = await starts.last();
-  const { Created: begun, HostConfig } = await docker.getContainer(containerId).inspect();
-  const create = createdAt - epochMs(begun);
-  const { wait_ms: wait, pull_ms: image, start_ms: both, init_ms: socket, run_ms: run } = record;
+  return { ...(await records.of(String(headers["fn-call-id"]))), total };
+}
+
+/** A call's record has creating and starting as one: the daemon parts them. */
+function phasesOf(
+  { total, wait_ms: wait, pull_ms: image, start_ms: both, init_ms: socket, run_ms: run }: ColdCall,
+  create: number,
+): ColdStart {
   return {
-    network: HostConfig.NetworkMode,
     queue: wait - image - both - socket,
     image,
     create,
@@ -244,10 +239,9 @@ async function kilnStart(
   };
 }
 
-/** Of the daemon's times, which have nanoseconds: `Date` has none. */
-function epochMs(time: string): number {
-  const [, seconds = "", fraction = "0"] = /^(.*?)(\.\d+)?Z$/.exec(time) ?? [];
-  return Date.parse(`${seconds}Z`) + Number(fraction) * 1_000;
+interface ColdCall extends CallRecord {
+  /** From the client's request to the end of its answer. */
+  readonly total: number;
 }
 
 interface CallRecord {
