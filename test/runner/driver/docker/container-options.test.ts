@@ -23,6 +23,7 @@ describe("containerOptions", () => {
 
     assert.deepEqual(Labels, {
       "kiln.installation": "here",
+      "kiln.service": "r1",
       "kiln.runner": "r1",
       "kiln.boot": "b1",
       "kiln.app": "A",
