@@ -122,12 +122,26 @@ describe("npm run bench", { timeout: 400_000 }, () => {
 
   it("measures many functions and many runners beside few", () => {
     const { rows } = plain("Clients that go from function to function");
-    const subjects = ["10 functions, 1 runner", "20 functions, 1 runner", "10 functions, 3 runners"];
+    const kiln = ["10 functions, 1 runner", "20 functions, 1 runner", "10 functions, 3 runners"];
+    const bare = ["bare program, 10 functions, 1 runner", "bare program, 10 functions, 3 runners"];
     assert.deepEqual(
       rows.map(([clients, what]) => `${clients} ${what}`),
-      ["1", "16"].flatMap((clients) => subjects.map((what) => `${clients} ${what}`)),
+      ["1", "16"].flatMap((clients) => [...kiln, ...bare].map((what) => `${clients} ${what}`)),
     );
     for (const [, , ...cells] of rows) areSpreads(cells);
+    const beside = plain("CPU of gateway and runner against few functions on one runner").rows;
+    const isBound = ([what = ""]: Row) => what.startsWith("bare program");
+    assert.deepEqual(
+      beside.filter(isBound).map(([, , ...cells]) => cells),
+      [
+        ["", "bound"],
+        ["", "bound"],
+      ],
+    );
+    areBudgets(
+      beside.filter((row) => !isBound(row)),
+      ["1 client", "16 clients"].flatMap((clients) => kiln.slice(1).map((what) => `${what}, ${clients}`)),
+    );
   });
 
   it("measures bodies in both directions, at both round trips", () => {
