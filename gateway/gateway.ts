@@ -5,6 +5,7 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { silentLog, type Log } from "../core/log.ts";
 import { createMetrics, type Metrics } from "../core/metrics.ts";
 import type { Readiness } from "../core/readiness.ts";
+import { Roster } from "../core/roster.ts";
 import type { Fetcher } from "./fetcher.ts";
 import type { FunctionLookup, TriggerLookup } from "./functions/functions.ts";
 import { answerErrors } from "./invoke/answer-error.ts";
@@ -71,12 +72,12 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   identityPages(app, version);
   healthPages(app, ready);
 
-  const open = new Set<Exchange>();
+  const open = new Roster<Exchange>();
   stopping.addEventListener("abort", () => {
     for (const exchange of open) exchange.fail(new CallError("shutting_down"));
   });
   const parts = { limits, clock, log, metrics: callMetrics(metrics), open, stopping, urlOf };
-  const invoke = invokeCall({ placer, pool, limits, clock });
+  const invoke = invokeCall({ placer, pool, limits, clock, preparedHeaders: overriders.length > 0 });
   app.use(INVOKE, beginCall("/invoke/:fn_id", findFunction(functions), answerError, parts), ...overriders);
   app.post(INVOKE, invoke);
   only(app, INVOKE, "POST");
@@ -90,7 +91,7 @@ export function createGateway(options: GatewayOptions): Hono<GatewayEnv> {
   if (triggers !== undefined) {
     const find = findTrigger({ triggers, functions, urlOf, log });
     app.use(TRIGGERS, beginCall("/t/:app_name/*source", find, answerError, parts), triggerCors, ...overriders);
-    app.on([...METHODS], TRIGGERS, invoke);
+    app.on([...METHODS], TRIGGERS, invokeCall({ placer, pool, limits, clock, preparedHeaders: true }));
     app.all(TRIGGERS, refuseMethod(METHODS.join(", ")));
   }
   return app;

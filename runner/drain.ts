@@ -3,11 +3,15 @@ import { pause, type Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { CallRun } from "./calls/call-run.ts";
 
+interface Calls extends Iterable<CallRun> {
+  readonly size: number;
+}
+
 export interface DrainParts {
   /** Calls of gateways. */
-  readonly active: ReadonlySet<CallRun>;
+  readonly active: Calls;
   /** The runner's own. */
-  readonly own: ReadonlySet<CallRun>;
+  readonly own: Calls;
   /** Containers that exist or are being started or removed. */
   readonly containers: () => number;
   /** Whether any can be removed just now. */

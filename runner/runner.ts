@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import { Roster } from "../core/roster.ts";
 import type { Capacity, OfferedCall, RunnerHello } from "../core/session/frames.ts";
 import type { StatusCheck } from "../core/status-check.ts";
 import { CallRun, type RunnerOverrider } from "./calls/call-run.ts";
@@ -111,8 +112,8 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
   const resources = new Resources(status.leaves(options.resources));
   const observers = new Set<RunnerObserver>();
   const tasks = new TaskCache();
-  const active = new Set<CallRun>();
-  const own = new Set<CallRun>();
+  const active = new Roster<CallRun>();
+  const own = new Roster<CallRun>();
   const leaving = new Set<Promise<void>>();
   const hurrying = new AbortController();
   const stopping = new AbortController();
@@ -228,9 +229,9 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
       overriders: [],
       // Its room was set aside before anything else was booked.
       booking: { memoryMiB: 0, cpuMillis: 0 },
-      ended: (ended) => void own.delete(ended),
+      ended: () => own.remove(seat),
     });
-    own.add(run);
+    const seat = own.add(run);
     run.begin();
     return run;
   }
@@ -244,13 +245,13 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
         source,
         overriders,
         admit: status.admit,
-        ended(ended, outcome, refused) {
-          active.delete(ended);
+        ended(outcome, refused) {
+          active.remove(seat);
           if (!refused) handled += 1;
           count.ended(outcome);
         },
       });
-      active.add(run);
+      const seat = active.add(run);
       run.begin();
       return run;
     },
@@ -268,7 +269,7 @@ export function createRunner<Options>(options: RunnerOptions<Options>): Runner {
 }
 
 function greatest(counts: ReadonlyMap<string, number>): Record<string, number> {
-  if (counts.size <= MOST_KEYS) return Object.fromEntries(counts);
+  if (counts.size <= MOST_KEYS) return Object.fromEntries([...counts].filter(([, count]) => count > 0));
   let best: [key: string, count: number][] = [];
   let least = 0;
   // Without an array of all: there may be many thousands, and this is done many times a second.

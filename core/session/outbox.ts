@@ -1,3 +1,4 @@
+import { NumberMap } from "../number-map.ts";
 import { ChunkList } from "./chunk-list.ts";
 import {
   DATA_FRAME_BYTES,
@@ -36,7 +37,7 @@ export class Outbox<Frame extends GatewayFrame | RunnerFrame> {
   readonly #linger: () => void;
   readonly #drained: (call: CallNumber) => void;
   #control: Frame[] = [];
-  readonly #lanes = new Map<CallNumber, Lane<Frame>>();
+  readonly #lanes = new NumberMap<Lane<Frame>>();
   #ring: Lane<Frame>[] = [];
 
   /**

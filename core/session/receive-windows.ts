@@ -1,3 +1,4 @@
+import { NumberMap } from "../number-map.ts";
 import type { CallNumber } from "./frames.ts";
 
 export interface WindowLimits {
@@ -44,7 +45,7 @@ interface Window {
 export class ReceiveWindows {
   readonly #limits: WindowLimits;
   readonly #grant: (call: CallNumber, bytes: number) => void;
-  readonly #windows = new Map<CallNumber, Window>();
+  readonly #windows = new NumberMap<Window>();
   #total = 0;
 
   constructor(limits: WindowLimits, grant: (call: CallNumber, bytes: number) => void) {

@@ -11,7 +11,6 @@ import { Exchange, type ExchangeParts } from "./exchange.ts";
 import type { Framing } from "./framing.ts";
 import type { IncomingBody } from "./incoming-body.ts";
 import { nodeBindings } from "./node-bindings.ts";
-import { notePreparedHeaders } from "./plain-answer.ts";
 
 /** What a request is for, and how its HTTP is put to it. */
 export interface CallTarget {
@@ -40,7 +39,6 @@ export function beginCall(
       if (parts.stopping.aborted) throw new CallError("shutting_down");
       refuseUnseen(exchange, parts.limits.maxRequestBytes);
       giveBodyToMiddleware(c, exchange);
-      notePreparedHeaders(c);
       await findCall(c, exchange, find, parts.urlOf(c));
       await next();
     } catch (reason) {

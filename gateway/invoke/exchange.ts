@@ -6,6 +6,7 @@ import { CallError } from "../../core/call-error.ts";
 import { newCallId, type Call, type CallId } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
+import type { Roster, Seat } from "../../core/roster.ts";
 import type { GatewayEnv } from "../overrider.ts";
 import type { Allowance } from "./allowance.ts";
 import type { BodyHolder } from "./body-feed.ts";
@@ -33,7 +34,7 @@ export interface ExchangeParts {
   readonly log: Log;
   readonly metrics: CallMetrics;
   /** Where those stand that have not ended. */
-  readonly open: Set<Exchange>;
+  readonly open: Roster<Exchange>;
   /** Aborted once the gateway wants them to end. */
   readonly stopping: AbortSignal;
   /** The URL that the client asked for. */
@@ -59,6 +60,7 @@ export class Exchange {
   readonly #startedAt: number;
   readonly #phases: CallPhases;
   readonly #aborter = new AbortController();
+  readonly #seat: Seat<Exchange>;
   #unfollow: () => void;
   #cancelDeadline = (): void => {};
   #call: Call | undefined;
@@ -86,7 +88,7 @@ export class Exchange {
     const { limits, clock } = parts;
     this.body = new IncomingBody(holder, { limits, clock, signal: this.signal, failed: (reason) => this.fail(reason) });
     this.#unfollow = followClient(c, () => this.#gone());
-    parts.open.add(this);
+    this.#seat = parts.open.add(this);
   }
 
   /** Aborts when nobody needs the call any more; its reason is a CallError. */
@@ -147,7 +149,7 @@ export class Exchange {
   answered(): void {
     if (this.#state !== "open") return;
     this.#unfollow();
-    this.#parts.open.delete(this);
+    this.#parts.open.remove(this.#seat);
   }
 
   /** Milliseconds since the request came. */
@@ -190,7 +192,7 @@ export class Exchange {
     this.#cancelDeadline();
     this.#unfollow();
     this.body.leave();
-    this.#parts.open.delete(this);
+    this.#parts.open.remove(this.#seat);
     if (was !== "open") this.#parts.metrics.ended(was, failure, this.outcome?.fdkVersion);
     this.#report(failure);
   }

@@ -21,6 +21,8 @@ export interface InvokeParts {
   readonly pool: RunnerPool;
   readonly limits: InvokeLimits;
   readonly clock: Clock;
+  /** Whether middleware may have set headers for the answer by then, which Hono keeps to itself. */
+  readonly preparedHeaders: boolean;
 }
 
 /** Stands after the last middleware: has the call placed, and answers with what the function says. */
@@ -37,7 +39,10 @@ export function invokeCall(parts: InvokeParts): Handler<GatewayEnv> {
     const head = await collector.ready();
     // Run like any other, to the end, so that it is known how it ended and how long its body is.
     const dropped = c.req.method === "HEAD" && call.type !== "detached" ? await collector.dropped() : undefined;
-    exchange.answer = call.type === "detached" ? accepted(c, call.id) : answer(c, exchange, head, collector, dropped);
+    exchange.answer =
+      call.type === "detached"
+        ? accepted(c, call.id)
+        : answer(c, exchange, head, collector, dropped, parts.preparedHeaders);
     return exchange.answer;
   };
 }
@@ -92,6 +97,7 @@ function answer(
   head: ResponseHead,
   collector: ResponseCollector,
   dropped: number | undefined,
+  preparedHeaders: boolean,
 ): Response {
   const { status, headers } = exchange.framing.answer(head, exchange.callId);
   keepCors(c, headers);
@@ -107,7 +113,7 @@ function answer(
     if (length === 0 || NULL_BODY.has(status)) return c.newResponse(null, status as StatusCode, headers);
     // No guess at what it is: a browser that would believe one could be made to run it.
     headers["content-type"] ??= "application/octet-stream";
-    if (isPlain(headers, c)) return new Response(body, { status, headers });
+    if (!preparedHeaders && isPlain(headers)) return new Response(body, { status, headers });
     return c.newResponse(body, status as StatusCode, headers);
   } catch (cause) {
     throw new CallError("function_invalid_response", undefined, { cause });

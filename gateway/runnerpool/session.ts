@@ -1,5 +1,6 @@
 import { CallError } from "../../core/call-error.ts";
 import type { ErrorCode } from "../../core/error-codes.ts";
+import { NumberMap } from "../../core/number-map.ts";
 import {
   NO_TIMINGS,
   type CallNumber,
@@ -66,7 +67,7 @@ const LAST_NUMBER = 0xffff_ffff;
  */
 export class GatewaySession {
   readonly #events: SessionEvents;
-  readonly #calls = new Map<CallNumber, OpenCall>();
+  readonly #calls = new NumberMap<OpenCall>();
   readonly #outbox: Outbox<GatewayFrame>;
   readonly #windows: ReceiveWindows;
   #lastNumber = 0;

@@ -35,7 +35,7 @@ export interface CallRunDependencies {
   /** Whose call it is. */
   readonly source: object;
   /** Told once, when nothing of the call is left. A refused one never ran. */
-  readonly ended: (run: CallRun, outcome: ErrorCode | "ok", refused: boolean) => void;
+  readonly ended: (outcome: ErrorCode | "ok", refused: boolean) => void;
 }
 
 const START_WITHIN_MS = 10_000;
@@ -275,7 +275,7 @@ export class CallRun implements OfferedCallHandler, SlotWaiter<HotFunction> {
     if (this.#over) return false;
     this.#over = true;
     this.#cancelTimer();
-    this.#deps.ended(this, outcome, refused);
+    this.#deps.ended(outcome, refused);
     return true;
   }
 

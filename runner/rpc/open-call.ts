@@ -1,4 +1,5 @@
 import type { CallError } from "../../core/call-error.ts";
+import type { NumberMap } from "../../core/number-map.ts";
 import type {
   CallNumber,
   Finish,
@@ -13,7 +14,7 @@ import { NOBODY, type CallPort, type OfferedCallHandler } from "./call-port.ts";
 
 /** What a session keeps of its calls. */
 export interface SessionState {
-  readonly calls: Map<CallNumber, OpenCall>;
+  readonly calls: NumberMap<OpenCall>;
   readonly outbox: Outbox<RunnerFrame>;
   readonly windows: ReceiveWindows;
 }

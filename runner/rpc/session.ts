@@ -1,3 +1,4 @@
+import { NumberMap } from "../../core/number-map.ts";
 import type {
   CallNumber,
   Capacity,
@@ -26,7 +27,7 @@ export interface RunnerSessionEvents {
 /** The runner's end of a session: hands offers to the runner and its answers to the gateway. No I/O and no timer. */
 export class RunnerSession {
   readonly #events: RunnerSessionEvents;
-  readonly #calls = new Map<CallNumber, OpenCall>();
+  readonly #calls = new NumberMap<OpenCall>();
   readonly #outbox: Outbox<RunnerFrame>;
   readonly #windows: ReceiveWindows;
   readonly #state: SessionState;

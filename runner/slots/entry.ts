@@ -1,5 +1,6 @@
+import type { Seat } from "../../core/roster.ts";
 import type { SlotQueue } from "./slot-queue.ts";
-import type { RemovalReason, Slot } from "./slot.ts";
+import type { RemovalReason, Slot, SlotRequest } from "./slot.ts";
 
 /** What a slot table knows of one container. */
 export interface Entry<C> extends Slot<C> {
@@ -14,15 +15,36 @@ export interface Entry<C> extends Slot<C> {
   /** Calls that ever had one. */
   served: number;
   idleSince: number;
+  /** Among the idle containers, while it is one of them. */
+  idleSeat: Seat<Entry<C>> | undefined;
   /** It ended, or a call broke it: those that run in it end, and no other comes. */
   broken: boolean;
 }
 
-/** One call's hold on a slot. */
-export interface Hold<C> {
+/** One call's hold on a slot, which is the slot as the call sees it. */
+export class Hold<C> implements Slot<C> {
   readonly entry: Entry<C>;
   readonly source: object;
   readonly since: number;
+  released = false;
+
+  constructor(entry: Entry<C>, source: object, since: number) {
+    this.entry = entry;
+    this.source = source;
+    this.since = since;
+  }
+
+  get container(): C {
+    return this.entry.container;
+  }
+
+  get request(): SlotRequest {
+    return this.entry.request;
+  }
+}
+
+export function isHold<C>(slot: Slot<C>): slot is Hold<C> {
+  return slot instanceof Hold;
 }
 
 /** Calls that it could take besides those it runs. */

@@ -5,7 +5,6 @@ import type { Entry } from "./entry.ts";
 import type { SlotEffects, SlotRequest, SlotWaiter } from "./slot.ts";
 
 export interface FreezerOptions<C> {
-  readonly idle: { has(entry: Entry<C>): boolean };
   /** How long a container is idle before it is frozen; 0 freezes at once, negative never. */
   readonly freezeIdleMs: number;
   readonly effects: Pick<SlotEffects<C>, "freeze" | "thaw">;
@@ -103,10 +102,10 @@ export class Freezer<C> {
   }
 
   #freezeIdle(): void {
-    const { idle, effects, clock } = this.#options;
+    const { effects, clock } = this.#options;
     const now = clock.now();
     for (const entry of this.#resting.take(now)) {
-      if (!idle.has(entry) || entry.ice !== "none" || !entry.freezable) continue;
+      if (entry.idleSeat === undefined || entry.ice !== "none" || !entry.freezable) continue;
       const at = this.#freezeAt(entry);
       if (at > now) this.#lookAt(entry, at);
       else {

@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import { Roster } from "../../core/roster.ts";
 import { Alarm } from "./alarm.ts";
 import { DueItems } from "./due-items.ts";
 import type { Entry } from "./entry.ts";
@@ -6,7 +7,7 @@ import type { Minimums } from "./minimums.ts";
 
 /** Idle containers in the order they became idle, the oldest first. Those that rest too long are let go. */
 export class IdleContainers<C> implements Iterable<Entry<C>> {
-  readonly #entries = new Set<Entry<C>>();
+  readonly #entries = new Roster<Entry<C>>();
   readonly #counts = new Map<string, number>();
   /** When each may have rested for too long. */
   readonly #ends = new DueItems<Entry<C>>();
@@ -28,24 +29,22 @@ export class IdleContainers<C> implements Iterable<Entry<C>> {
     return this.#entries[Symbol.iterator]();
   }
 
-  /** By affinity key. */
+  /** By affinity key; of those that have containers, though none is idle, there is a 0. */
   get counts(): ReadonlyMap<string, number> {
     return this.#counts;
   }
 
-  has(entry: Entry<C>): boolean {
-    return this.#entries.has(entry);
-  }
-
   add(entry: Entry<C>): void {
     entry.idleSince = this.#clock.now();
-    this.#entries.add(entry);
+    entry.idleSeat = this.#entries.add(entry);
     this.#count(entry, 1);
     this.#endsBy(entry, this.#endOf(entry));
   }
 
   delete(entry: Entry<C>): void {
-    if (!this.#entries.delete(entry)) return;
+    if (entry.idleSeat === undefined) return;
+    this.#entries.remove(entry.idleSeat);
+    entry.idleSeat = undefined;
     this.#kept.delete(entry);
     this.#count(entry, -1);
   }
@@ -54,6 +53,8 @@ export class IdleContainers<C> implements Iterable<Entry<C>> {
   forget(entry: Entry<C>): void {
     this.delete(entry);
     this.#ends.delete(entry);
+    const { affinityKey } = entry.request;
+    if (this.#counts.get(affinityKey) === 0) this.#counts.delete(affinityKey);
   }
 
   /** Fewer are kept than before. */
@@ -66,9 +67,7 @@ export class IdleContainers<C> implements Iterable<Entry<C>> {
   }
 
   #count({ request: { affinityKey } }: Entry<C>, by: number): void {
-    const count = (this.#counts.get(affinityKey) ?? 0) + by;
-    if (count === 0) this.#counts.delete(affinityKey);
-    else this.#counts.set(affinityKey, count);
+    this.#counts.set(affinityKey, (this.#counts.get(affinityKey) ?? 0) + by);
   }
 
   #endOf({ idleSince, request }: Entry<C>): number {
@@ -83,7 +82,7 @@ export class IdleContainers<C> implements Iterable<Entry<C>> {
   #sweep(): void {
     const now = this.#clock.now();
     for (const entry of this.#ends.take(now)) {
-      if (!this.#entries.has(entry)) continue;
+      if (entry.idleSeat === undefined) continue;
       const { queue } = entry;
       const until = this.#endOf(entry);
       if (until > now) this.#ends.add(entry, until);

@@ -2,7 +2,7 @@ import { CallError } from "../../core/call-error.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
 import { containerViews } from "./container-view.ts";
-import { worn, type Entry, type Hold } from "./entry.ts";
+import { Hold, isHold, worn, type Entry } from "./entry.ts";
 import { Estimates } from "./estimates.ts";
 import { Evictor } from "./evictor.ts";
 import { Expectations } from "./expectations.ts";
@@ -37,7 +37,6 @@ export class SlotTable<C> {
   readonly #clock: Clock;
   readonly #queues: SlotQueues<C>;
   readonly #entries = new Map<C, Entry<C>>();
-  readonly #held = new Map<Slot<C>, Hold<C>>();
   readonly #estimates = new Estimates();
   readonly #minimums: Minimums<C>;
   readonly #idle: IdleContainers<C>;
@@ -45,6 +44,7 @@ export class SlotTable<C> {
   readonly #starts: Starts<C>;
   readonly #waitingRoom: WaitingRoom<C>;
   readonly #freezer: Freezer<C>;
+  #held = 0;
   #closed = false;
   readonly containers = () => containerViews(this.#starts, this.#entries.values());
 
@@ -61,7 +61,7 @@ export class SlotTable<C> {
     const starts = new Starts({ resources, evictor, effects, startsAtOnce, queues, minimums, spares, clock });
     const expectations = new Expectations(this.#estimates, starts, limits);
     this.#waitingRoom = new WaitingRoom({ ...limits, resources, starts, expectations, queues, clock });
-    this.#freezer = new Freezer({ idle, freezeIdleMs, effects, clock });
+    this.#freezer = new Freezer({ freezeIdleMs, effects, clock });
     [this.#queues, this.#idle, this.#minimums, this.#evictor, this.#starts] = [queues, idle, minimums, evictor, starts];
   }
 
@@ -77,7 +77,7 @@ export class SlotTable<C> {
 
   /** What gateways are told. */
   get load(): SlotLoad {
-    return slotLoad(this.#queues, this.#idle, { starting: this.#starts.size, running: this.#held.size });
+    return slotLoad(this.#queues, this.#idle, { starting: this.#starts.size, running: this.#held });
   }
 
   acquire(request: SlotRequest, waiter: SlotWaiter<C>): Acquired<C> {
@@ -114,7 +114,7 @@ export class SlotTable<C> {
     const { queue, request, since } = start;
     this.#estimates.started(queue.estimate, this.#clock.now() - since);
     const fresh = { state: "running", ice: "none", freezable: true, calls: 0, served: 0, broken: false } as const;
-    const entry: Entry<C> = { container, request, queue, idleSince: 0, ...fresh };
+    const entry: Entry<C> = { container, request, queue, idleSince: 0, idleSeat: undefined, ...fresh };
     this.#entries.set(container, entry);
     queue.entries.add(entry);
     this.#serve(entry);
@@ -137,10 +137,10 @@ export class SlotTable<C> {
 
   /** Gives the slot back after its call. A container that a call broke runs no other; its neighbours there go on. */
   release(slot: Slot<C>, broken: boolean): void {
-    const hold = this.#held.get(slot);
-    if (hold === undefined) return;
-    this.#held.delete(slot);
-    const { entry, source, since } = hold;
+    if (!isHold(slot) || slot.released) return;
+    slot.released = true;
+    this.#held -= 1;
+    const { entry, source, since } = slot;
     entry.queue.holders.add(source, -1);
     entry.queue.estimate.run.add(this.#clock.now() - since);
     if (broken) entry.broken = true;
@@ -235,11 +235,9 @@ export class SlotTable<C> {
   }
 
   #hold(entry: Entry<C>, { source }: SlotWaiter<C>): Slot<C> {
-    const { container, request, queue } = entry;
-    const slot = { container, request };
-    this.#held.set(slot, { entry, source, since: this.#clock.now() });
-    queue.holders.add(source, 1);
-    return slot;
+    this.#held += 1;
+    entry.queue.holders.add(source, 1);
+    return new Hold(entry, source, this.#clock.now());
   }
 
   /** Starts what is missing of a minimum, where there is room for it. */
@@ -267,7 +265,7 @@ export class SlotTable<C> {
       if (acquired.kind === "slot") next.waiter.granted(acquired.slot);
     }
     this.#starts.dropUnwanted(queue);
-    if (entry.calls === 0 && entry.state === "running" && !this.#idle.has(entry)) this.#rest(entry);
+    if (entry.calls === 0 && entry.state === "running" && entry.idleSeat === undefined) this.#rest(entry);
   }
 
   #rest(entry: Entry<C>): void {
