@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 
 import { NumberMap } from "../../core/number-map.ts";
 import { chance } from "../../kiln/fleet/chance.ts";
+import { promotedBytes } from "../../kiln/testing/promoted-bytes.ts";
 
 interface Item {
   readonly name: string;
@@ -42,6 +43,20 @@ describe("NumberMap", () => {
     map.clear();
     assert.equal(map.size, 0);
     assert.deepEqual([...map], []);
+  });
+
+  it("keeps nothing of what was deleted alive for young collections, as a Map does", async () => {
+    const map = new NumberMap<object>();
+    let last = 0;
+    const promoted = await promotedBytes(() => {
+      for (let i = 0; i < 200; i++) {
+        last += 1;
+        map.set(last, { large: Array.from({ length: 500 }, (_, at) => ({ at })) });
+        map.delete(last - 3);
+      }
+    });
+    // Of 13 MB, where it is a Map.
+    assert.ok(promoted < 1_000_000, `${promoted} bytes`);
   });
 
   it("keeps apart what shares a place, up to the largest number of a call", () => {

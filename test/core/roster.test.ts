@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { Roster } from "../../core/roster.ts";
+import { Roster, type Seat } from "../../core/roster.ts";
+import { promotedBytes } from "../../kiln/testing/promoted-bytes.ts";
 
 describe("Roster", () => {
   it("keeps items in the order they came, whoever leaves", () => {
@@ -29,6 +30,19 @@ describe("Roster", () => {
     roster.remove(next);
     assert.deepEqual([...roster], []);
     assert.equal(roster.size, 0);
+  });
+
+  it("keeps nobody who has left alive for young collections, as a Set does", async () => {
+    const roster = new Roster<object>();
+    const seats: Seat<object>[] = [];
+    const promoted = await promotedBytes(() => {
+      for (let i = 0; i < 200; i++) {
+        seats.push(roster.add({ large: Array.from({ length: 500 }, (_, at) => ({ at })) }));
+        const left = seats.length > 3 ? seats.shift() : undefined;
+        if (left !== undefined) roster.remove(left);
+      }
+    });
+    assert.ok(promoted < 1_000_000, `${promoted} bytes`);
   });
 
   it("goes through those that were there when it began", () => {
