@@ -76,8 +76,8 @@ export class BodyIntake implements BodyTaker, AsyncIterable<Uint8Array>, AsyncIt
   }
 
   /** Nobody reads the rest. What is asked for fails: a body that was left must not look like one that ended. */
-  leave(): void {
-    this.#drop(new Error("nobody wants the rest of the body"));
+  leave(reason: Error = new Error("nobody wants the rest of the body")): void {
+    this.#drop(reason);
   }
 
   push(chunk: Uint8Array): boolean {

@@ -191,7 +191,7 @@ export class Exchange {
     this.#failure = failure;
     this.#cancelDeadline();
     this.#unfollow();
-    this.body.leave();
+    this.body.leave(failure);
     this.#parts.open.remove(this.#seat);
     if (was !== "open") this.#parts.metrics.ended(was, failure, this.outcome?.fdkVersion);
     this.#report(failure);

@@ -40,9 +40,9 @@ export class IncomingBody {
     return this.#taken;
   }
 
-  /** Nobody wants the rest of it. */
-  leave(): void {
-    this.#intake?.leave();
+  /** Nobody wants the rest of it; who reads it at that moment hears the reason, if there is one. */
+  leave(reason?: CallError): void {
+    this.#intake?.leave(reason);
   }
 
   /** As it goes to a runner. @throws CallError over the limit, or unreadable */

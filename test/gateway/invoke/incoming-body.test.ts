@@ -283,6 +283,22 @@ describe("a request body", () => {
     assert.equal(runner.offered.length, 0);
   });
 
+  it("that is waited for when the call's time is over does not hide why it ended", async () => {
+    const clock = new VirtualClock();
+    const body = written();
+    const limits = { bodyReadTimeoutMs: 600_000, placerTimeoutMs: 1_000, headroomMs: 0 };
+    const { invoke, lines } = gatewayFor(answers(""), { clock, limits });
+
+    const answer = invoke(body.init);
+    await someTurns();
+    clock.advance(60_000);
+    const response = await answer;
+
+    assert.equal(response.status, 503);
+    assert.equal((await errorBody(response)).code, "server_busy");
+    assert.ok(lines.some((line) => line.includes("server_busy")));
+  });
+
   it("that is streamed may pause for as long as its bytes have earned, and is watched by one timer", async () => {
     const clock = new VirtualClock();
     const body = written();
