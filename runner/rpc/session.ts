@@ -98,7 +98,7 @@ export class RunnerSession {
   lost(): void {
     if (this.#over) return;
     this.#over = true;
-    const open = [...this.#calls.values()];
+    const open = this.#calls.values();
     for (const call of open) call.release();
     for (const call of open) if (!call.cancelled) call.handler.cancel("runner_lost");
     this.#events.wake();

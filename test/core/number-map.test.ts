@@ -59,12 +59,28 @@ describe("NumberMap", () => {
     assert.ok(promoted < 1_000_000, `${promoted} bytes`);
   });
 
+  it("goes through all that were there when it began, whatever goes meanwhile", () => {
+    const map = new NumberMap<Item>();
+    const numbers = [1, 22, 43, 2, 23, 44, 3];
+    for (const number of numbers) map.set(number, { name: String(number) });
+    const met: number[] = [];
+    for (const [number] of map) {
+      met.push(number);
+      map.delete(number);
+    }
+    assert.deepEqual(
+      met.sort((a, b) => a - b),
+      numbers.sort((a, b) => a - b),
+    );
+    assert.equal(map.size, 0);
+  });
+
   it("keeps apart what shares a place, up to the largest number of a call", () => {
     const map = new NumberMap<Item>();
-    const numbers = [1, 17, 33, 2, 0xffff_ffff, 0xffff_ffef];
+    const numbers = [1, 22, 43, 2, 0xffff_ffff, 0xffff_fff4];
     for (const number of numbers) map.set(number, { name: String(number) });
-    assert.equal(map.delete(17), true);
-    assert.equal(map.has(17), false);
-    for (const number of [1, 33, 2, 0xffff_ffff, 0xffff_ffef]) assert.equal(map.get(number)?.name, String(number));
+    assert.equal(map.delete(22), true);
+    assert.equal(map.has(22), false);
+    for (const number of [1, 43, 2, 0xffff_ffff, 0xffff_fff4]) assert.equal(map.get(number)?.name, String(number));
   });
 });
