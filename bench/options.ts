@@ -41,7 +41,7 @@ export interface BenchOptions {
 export const USAGE = `Usage: npm run bench -- [options]
 
   --only PART      may come more than once; all but gigabyte and workers, unless told. On two cores they take about:
-                     warm        120 s  hot calls of 200 B beside their bounds, and memory
+                     warm        180 s  hot calls of 200 B beside their bounds, and memory
                      concurrent   30 s  one container that takes 64 calls at a time
                      freezing     70 s  the same load with idle containers frozen and not (Docker)
                      waiting      50 s  calls that wait at the gateway, beside a bare Hono that holds them
