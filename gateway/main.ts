@@ -15,6 +15,7 @@ await runService(
     settings: GATEWAY_SETTINGS,
     options: OPTIONS,
     share: shareGateway,
+    cleanUpMs: (settings) => settings.FN_DB_TIMEOUT_MSECS,
     // A parent of workers has no use for it.
     start: async (input) => (await import("./start-gateway.ts")).startGateway(input),
   },

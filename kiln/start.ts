@@ -93,7 +93,7 @@ function gatewayPlan(
     main: mains.gateway,
     args: args.gateway,
     env: gatewayEnv(env, pki.gateway, runner?.address ?? "", defaults),
-    graceMs: graceMs(env, GATEWAY_SETTINGS, ["FN_DRAIN_MSECS"]),
+    graceMs: graceMs(env, GATEWAY_SETTINGS, ["FN_DRAIN_MSECS", "FN_DB_TIMEOUT_MSECS"]),
   };
 }
 

@@ -1,3 +1,5 @@
+import { Socket } from "node:net";
+
 import pg from "pg";
 
 import { pause, type Clock } from "../../core/clock.ts";
@@ -12,7 +14,7 @@ export interface PostgresOptions {
   readonly log: Log;
   /** Most connections, beside the one that listens. */
   readonly maxConnections?: number;
-  /** Longest wait for a connection, and for a statement, none of which reads more than a page. */
+  /** Longest wait for a connection, for a statement, none of which reads more than a page, and for an end to them all. */
   readonly timeoutMs: number;
 }
 
@@ -25,7 +27,13 @@ const SCHEMA_LOCK = 5_017_116;
 /** A PostgreSQL server, which several gateways may share. */
 export function openPostgres(options: PostgresOptions): Database {
   const { url, clock, log, maxConnections = 10, timeoutMs } = options;
-  const settings = { connectionString: url, connectionTimeoutMillis: timeoutMs, application_name: "kiln" };
+  const sockets = new Set<Socket>();
+  const settings = {
+    connectionString: url,
+    connectionTimeoutMillis: timeoutMs,
+    application_name: "kiln",
+    stream: () => memberOf(sockets),
+  };
   const pool = new pg.Pool({
     ...settings,
     max: maxConnections,
@@ -72,10 +80,21 @@ export function openPostgres(options: PostgresOptions): Database {
     },
     async [Symbol.asyncDispose]() {
       closing.abort();
-      await listening;
-      await pool.end();
+      // A server that has stopped does not hear that its clients leave.
+      const cut = () => sockets.forEach((socket) => socket.destroy());
+      const cancelCut = clock.after(timeoutMs, cut, true);
+      await Promise.all([listening, pool.end()]);
+      cancelCut();
     },
   };
+}
+
+/** A new socket, among them until it is closed. */
+function memberOf(sockets: Set<Socket>): Socket {
+  const socket = new Socket();
+  sockets.add(socket);
+  socket.once("close", () => sockets.delete(socket));
+  return socket;
 }
 
 interface ListenParts {

@@ -21,7 +21,7 @@ const TIMEOUT_MS = 2_000;
 const CALLS = 40;
 
 describe("a PostgreSQL server that stops under calls", { skip, timeout: 120_000 }, () => {
-  it("fails none of a function that is known, lets them wait once at most, and is used again when it is back", async () => {
+  it("fails none of a function that is known, lets them wait once at most, is used again when it is back, and can be left", async () => {
     await using server = await ownPostgres();
     const options = { clock: systemClock, log: silentLog, maxConnections: 4, timeoutMs: TIMEOUT_MS };
     await using store = await openStore(server.url, options);
@@ -57,6 +57,10 @@ describe("a PostgreSQL server that stops under calls", { skip, timeout: 120_000 
     await eventually(async () =>
       assert.equal((await gateway.app.request("/invoke/unknown", { method: "POST" })).status, 200),
     );
+    const left = await openStore(server.url, options);
+    await new Promise((resolve) => left.onChange(resolve));
+    await server.freeze();
+    await left[Symbol.asyncDispose]();
     await server.stop();
     await known();
   });
