@@ -42,7 +42,7 @@ export class Ledger {
     if (news.kind === "ended") {
       // A refusal frees nothing, and what failed may not have left its container behind.
       if (!news.placed || news.code !== undefined) return;
-      view.returned(news.call.affinityKey);
+      view.returned(news.call.affinityKey, news.call.call.concurrency);
     }
     this.#room.serve(view);
   }

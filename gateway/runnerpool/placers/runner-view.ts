@@ -94,12 +94,12 @@ export class RunnerView implements Candidate {
     this.#spare.delete(affinityKey);
   }
 
-  /** A call has ended there and left its container idle. */
-  returned(affinityKey: string): void {
+  /** A call has ended there and left its slot to the next; its container idle, if that runs one call at a time. */
+  returned(affinityKey: string, concurrency: number): void {
     this.#follow();
     this.#version += 1;
     add(this.#spare, affinityKey, 1);
-    this.#idleSince += 1;
+    if (concurrency === 1) this.#idleSince += 1;
   }
 
   /** What was promised was not taken after all. */
@@ -110,8 +110,9 @@ export class RunnerView implements Candidate {
 
   /** A slot of a container that runs calls already; or the first of an idle one, whose others then wait for more calls. */
   #take({ affinityKey, concurrency }: Need): void {
-    this.#idleSince -= 1;
-    if ((this.#spare.get(affinityKey) ?? 0) > 0) return add(this.#spare, affinityKey, -1);
+    const spare = (this.#spare.get(affinityKey) ?? 0) > 0;
+    if (!spare || concurrency === 1) this.#idleSince -= 1;
+    if (spare) return add(this.#spare, affinityKey, -1);
     add(this.#idle, affinityKey, -1);
     add(this.#spare, affinityKey, concurrency - 1);
   }

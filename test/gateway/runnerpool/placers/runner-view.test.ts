@@ -64,12 +64,24 @@ describe("RunnerView", () => {
   it("counts the container of a call that ended, before the runner tells of it", () => {
     const { view } = viewOf({ freeMemoryMiB: 0 });
 
-    view.returned("key");
+    view.returned("key", 1);
 
     assert.equal(view.placeFor(needFor("key")), "warm");
     assert.equal(view.placeFor(needFor("other")), "evict");
     view.promise(needFor("other"));
     assert.equal(view.placeFor(needFor("other")), undefined);
+  });
+
+  it("takes the slots of one container for no idle container of another function", () => {
+    const { view } = viewOf({ freeMemoryMiB: 0, idle: { key: 1, other: 1 } });
+    const need = needFor("key", { concurrency: 3 });
+
+    for (let i = 0; i < 3; i++) view.promise(need);
+    assert.equal(view.placeFor(needFor("third")), "evict");
+    for (let i = 0; i < 2; i++) view.returned("key", 3);
+    view.promise(needFor("third"));
+
+    assert.equal(view.placeFor(needFor("third")), undefined, "a container that still runs a call is not idle");
   });
 
   it("offers the place of an idle container of another function, and none to what can never fit", () => {
@@ -87,7 +99,7 @@ describe("RunnerView", () => {
 
     runner.tell();
     const second = view.version;
-    view.returned("key");
+    view.returned("key", 1);
 
     assert.ok(second > first && view.version > second);
   });

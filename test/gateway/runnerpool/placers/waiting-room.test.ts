@@ -78,7 +78,7 @@ describe("WaitingRoom", () => {
     enter("other");
 
     for (let i = 0; i < 70; i++) {
-      view.returned("own");
+      view.returned("own", 1);
       room.serve(view);
     }
 
@@ -90,7 +90,7 @@ describe("WaitingRoom", () => {
     const { enter, view, room, woken } = roomAt(clock, 10_000);
     for (const fn of ["own", "own", "other", "other"]) enter(fn);
     const oneEnds = () => {
-      view.returned("own");
+      view.returned("own", 1);
       room.serve(view);
     };
 
