@@ -100,7 +100,8 @@ class MtlsRunner implements Runner, RunnerLoad {
       const state = { draining: false };
       const draining = () => (state.draining = true);
       const own = { pki: this.#pki.current, gatewayId, version };
-      const peer = { ...own, address, certCommonName, dialTimeoutMs, ping, windows, clock };
+      const { signal } = this.#closing;
+      const peer = { ...own, address, certCommonName, dialTimeoutMs, signal, ping, windows, clock };
       return { state, link: await open({ ...peer, capacity, draining, fault }) };
     };
     const forget = this.#pki.onChange(() => this.#pkiChanged());

@@ -41,6 +41,8 @@ export interface LinkOptions {
   readonly gatewayId: string;
   readonly version: string;
   readonly dialTimeoutMs: number;
+  /** Nobody wants the connection any more, should it not be there yet. */
+  readonly signal: AbortSignal;
   readonly ping: PingTimes;
   readonly windows: WindowLimits;
   readonly clock: Clock;
@@ -54,7 +56,7 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /** Connects, greets, and resolves once the runner has said who it is. @throws CallError `runner_unreachable` */
 export async function openLink(options: LinkOptions): Promise<RunnerLink> {
-  const { address, dialTimeoutMs, clock } = options;
+  const { address, dialTimeoutMs, signal, clock } = options;
   const lost = Promise.withResolvers<CallError>();
   const greeted = Promise.withResolvers<RunnerHello>();
   const session = new GatewaySession(
@@ -94,7 +96,12 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
   session.hello(options.gatewayId, options.version);
   const client = runnerClient(connection, options.address);
   const cancelTimer = clock.after(dialTimeoutMs, () => close(new Error(`no answer in ${dialTimeoutMs} ms`)));
-  const hello = await greeted.promise.finally(cancelTimer);
+  const giveUp = () => close(new Error("this gateway closed it"));
+  signal.addEventListener("abort", giveUp, { once: true });
+  const hello = await greeted.promise.finally(() => {
+    cancelTimer();
+    signal.removeEventListener("abort", giveUp);
+  });
   keepAlive(connection, options.ping, clock, close);
   return {
     session,
@@ -105,7 +112,7 @@ export async function openLink(options: LinkOptions): Promise<RunnerLink> {
     lost: lost.promise,
     status: async (signal, body) =>
       fromStatus(await client.status(create(StatusRequestSchema, { body: body ?? new Uint8Array() }), { signal })),
-    close: () => close(new Error("this gateway closed it")),
+    close: giveUp,
   };
 }
 

@@ -210,6 +210,19 @@ describe("a runner over mutual TLS", () => {
     assert.ok(performance.now() - startedAt < 300, "the second call was refused at once");
   });
 
+  it("is given up while it is dialled, once nobody wants it", { timeout: 10_000 }, async () => {
+    const silent = createServer().listen(0, "127.0.0.1");
+    await using _listening = { [Symbol.asyncDispose]: async () => void silent.close() };
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const runner = connect({ address: `127.0.0.1:${port}` }, { dialTimeoutMs: 60_000 });
+    await once(silent, "connection");
+
+    await runner[Symbol.asyncDispose]();
+
+    assert.equal(runner.connected, false);
+  });
+
   it("stops though somebody holds a connection that never finishes its handshake", async () => {
     const one = await served(await processRunner(), runnerPki);
     const idle = connectTcp(one.server.port, "127.0.0.1");
