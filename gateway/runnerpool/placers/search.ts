@@ -70,6 +70,7 @@ export class Search {
 
   async #wait(laneKey: string): Promise<Placement> {
     const { clock, room } = this.#parts;
+    if (this.#signal.aborted) throw this.#left();
     if (clock.now() >= this.#until) throw this.#verdict();
     let woken = awaitedLater<RunnerView | undefined>();
     const ticket = room.enter(laneKey, this.#need, this.#asked, (view) => woken.resolve(view));
@@ -105,6 +106,7 @@ export class Search {
       // A runner that is known to be away is asked only where there is no other, for its reason.
       if (view === undefined || (!view.usable && views.some(({ usable }) => usable))) continue;
       if (clock.now() >= this.#until) return undefined;
+      if (this.#signal.aborted) throw this.#left();
       view.promise(this.#need);
       const placement = await this.#offer(view);
       if (placement !== undefined) return placement;
@@ -132,12 +134,12 @@ export class Search {
     if (this.#signal.aborted) {
       view.forgetPromises();
       this.#parts.room.serve(view);
+      throw this.#left();
     }
     return this.#offer(view);
   }
 
   async #offer(view: RunnerView): Promise<Placement | undefined> {
-    if (this.#signal.aborted) throw this.#left();
     this.#tally.attempts += 1;
     const { version, runner } = view;
     // The call's own signal: finding a runner has a deadline, running on it does not.

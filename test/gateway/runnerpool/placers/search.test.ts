@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { CallError } from "../../../../core/call-error.ts";
 import { createPlacer } from "../../../../gateway/runnerpool/placers/create-placer.ts";
 import type { PlacementLine } from "../../../../gateway/runnerpool/placers/placement-log.ts";
 import { callFor } from "../../../../kiln/testing/call-for.ts";
@@ -45,4 +46,41 @@ describe("a search whose placement is noted", () => {
       assert.equal(asked.length, 3);
     });
   }
+});
+
+describe("a search whose client leaves", () => {
+  it("does not wait where the last runner has refused meanwhile", { timeout: 10_000 }, async () => {
+    const client = new AbortController();
+    const runner = new FakeRunner("a", (...offered) => {
+      client.abort(new CallError("client_cancel"));
+      return refuses()(...offered);
+    });
+    const placer = createPlacer({ clock: new VirtualClock(), ...TIMEOUTS });
+
+    const left = placer.place(collectedCall(callFor("fn")).runnerCall, new FakePool(runner), client.signal);
+
+    await assert.rejects(left, { code: "client_cancel" });
+  });
+
+  it("takes no room from the next where it has not asked a runner", async () => {
+    const { runnerCall } = collectedCall(callFor("fn"));
+    const rooms: unknown[] = [];
+    const placer = createPlacer({
+      placer({ candidates }) {
+        rooms.push(candidates.map(({ freeMemoryMiB }) => freeMemoryMiB));
+        return candidates.keys();
+      },
+      clock: new VirtualClock(),
+      ...TIMEOUTS,
+    });
+    const pool = new FakePool(new FakeRunner("a"), new FakeRunner("b"));
+    const client = new AbortController();
+
+    const left = placer.place(runnerCall, pool, client.signal);
+    client.abort(new CallError("client_cancel"));
+    await assert.rejects(left, { code: "client_cancel" });
+    await placer.place(runnerCall, pool, new AbortController().signal);
+
+    assert.deepEqual(rooms.at(-1), [1_024, 1_024]);
+  });
 });
