@@ -249,6 +249,8 @@ describe("at most once, whatever frame is lost between a gateway and its runners
   }
 
   it("leaves a gateway and runners that end at once when they are told to", async () => {
+    // A session that has lost a frame may wait for it to the end: no connection loses one and goes on.
+    for (const proxy of proxies.values()) proxy.cut();
     await warmUp();
     const began = performance.now();
 
