@@ -42,10 +42,7 @@ export class EngineAgent extends Agent implements Disposable {
     callback?: (error: Error | null, connection: Duplex) => void,
   ): Duplex | null | undefined {
     this.#openLater();
-    const [oldest] = this.#open;
-    if (oldest === undefined) return super.createConnection(options, callback);
-    this.#open.delete(oldest);
-    return oldest.ref();
+    return this.#takeOldest()?.ref() ?? super.createConnection(options, callback);
   }
 
   /**
@@ -60,6 +57,16 @@ export class EngineAgent extends Agent implements Disposable {
     this.#ahead = 0;
     this.#cancel?.();
     for (const connection of this.#open) connection.destroy();
+  }
+
+  #takeOldest(): Socket | undefined {
+    for (const connection of this.#open) {
+      this.#open.delete(connection);
+      // What came unasked, such as a proxy's 408 for a request that it waited for, would be taken for the answer.
+      if (!connection.destroyed && connection.readableLength === 0) return connection;
+      connection.destroy();
+    }
+    return undefined;
   }
 
   #openLater(): void {

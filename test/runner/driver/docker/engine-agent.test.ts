@@ -13,6 +13,8 @@ import { VirtualClock } from "../../../../kiln/testing/virtual-clock.ts";
 import { EngineAgent } from "../../../../runner/driver/docker/engine-agent.ts";
 import { connectEngine } from "../../../../runner/driver/docker/engine.ts";
 
+const TOO_LATE = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+
 describe("EngineAgent", () => {
   it("opens connections ahead, a second after a request took one, and gives each request one of its own", async (t) => {
     const { engine, clock, open, asked } = await engineWith(t, 2);
@@ -46,6 +48,23 @@ describe("EngineAgent", () => {
     assert.equal(asked.size, 2);
     await clock.run(1_000);
     await eventually(() => assert.equal(open.size, 2));
+  });
+
+  it("hands out none on which something came unasked, as from a proxy that waits no longer for a request", async (t) => {
+    const { engine, clock, open, asked } = await engineWith(t, 2);
+    await engine.ping();
+    await clock.run(1_000);
+    await eventually(() => assert.equal(open.size, 2));
+    const [late, last] = [...open];
+    late?.write(TOO_LATE);
+    last?.end(TOO_LATE);
+    // Both ends have the same event loop: it is there after a turn.
+    await clock.settle();
+
+    await engine.ping();
+
+    assert.equal(asked.size, 2);
+    await eventually(() => assert.equal(open.size, 0));
   });
 
   it("keeps none once it is disposed of, and requests go on without", async (t) => {
