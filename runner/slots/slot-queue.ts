@@ -37,9 +37,10 @@ export class SlotQueue<C> {
     this.estimate = estimate;
   }
 
-  /** Calls that one of its containers runs at the same time. */
+  /** Calls that one of its containers takes at the same time, while it is new. */
   get concurrency(): number {
-    return this.latest.task.concurrency;
+    const { concurrency, maxCalls } = this.latest.task;
+    return maxCalls === 0 ? concurrency : Math.min(concurrency, maxCalls);
   }
 
   get unused(): boolean {

@@ -128,6 +128,22 @@ describe("SlotTable, concurrency", () => {
     assert.equal(bench.ask("a", twoCalls).acquired.kind, "waiting");
   });
 
+  it("starts as many containers as calls need that may run so few calls each, though more at once", () => {
+    const bench = new SlotBench();
+    const twoOfThree = { ...three, maxCalls: 2 };
+    const callers = Array.from({ length: 3 }, () => bench.ask("a", twoOfThree).caller);
+    assert.equal(bench.launches.length, 2);
+    assert.deepEqual([...bench.table.load.spareSlots], [["a", 1]]);
+
+    bench.launched("c1");
+    bench.launched("c2");
+
+    assert.deepEqual(
+      callers.map(({ container }) => container),
+      ["c1", "c1", "c2"],
+    );
+  });
+
   it("counts only calls that ran: one that left while its container thawed is none", () => {
     const bench = new SlotBench({ freezeIdleMs: 50 });
     const twoCalls = { maxCalls: 2 };
