@@ -37,7 +37,12 @@ export class ImageCache {
     return this.#idle.size > 0 && this.#idleBytes + this.#busyBytes >= this.#maxBytes;
   }
 
-  /** An image is on the machine, or was used just now. One in use stays as it is. */
+  /** An image is on the machine. One that is known stays as it is. */
+  learn(image: CachedImage): void {
+    if (!this.#idle.has(image.id)) this.update(image);
+  }
+
+  /** An image was used just now. One in use stays as it is. */
   update(image: CachedImage): void {
     if (this.#isExempt(image) || this.#busy.has(image.id)) return;
     this.#takeIdle(image.id);

@@ -23,8 +23,10 @@ export interface CleanerDependencies extends EngineClient {
   readonly log: Log;
 }
 
-/** Between two removals, and between two tries to learn what is there. */
+/** Between two removals. */
 const PACE_MS = 500;
+/** Other workers bring and use images too, and so may anybody else. */
+const LOOK_AGAIN_MS = 60_000;
 /** What could not be removed is in somebody else's use, and not asked for again at once. */
 const REFUSED_MS = 60_000;
 
@@ -51,14 +53,17 @@ export function startImageCleaner(options: ImageCleaningOptions, dependencies: C
   };
 
   const clean = async () => {
-    await learn(cache, dependencies, stopping.signal);
+    let lookAt = -Infinity;
     while (!stopping.signal.aborted) {
-      const changed = Promise.withResolvers<void>();
-      wake = changed.resolve;
+      // Never while one is removed: it would be counted once more.
+      if (clock.now() >= lookAt) {
+        await look(cache, dependencies, stopping.signal);
+        lookAt = clock.now() + LOOK_AGAIN_MS;
+      }
+      const changed = new AbortController();
+      wake = () => changed.abort();
       if (!cache.overCapacity) {
-        stopping.signal.addEventListener("abort", wake, { once: true });
-        await changed.promise;
-        stopping.signal.removeEventListener("abort", wake);
+        await pause(clock, lookAt - clock.now(), AbortSignal.any([stopping.signal, changed.signal]));
         continue;
       }
       const image = cache.pop();
@@ -84,19 +89,22 @@ export function startImageCleaner(options: ImageCleaningOptions, dependencies: C
   };
 }
 
-async function learn(cache: ImageCache, dependencies: CleanerDependencies, stop: AbortSignal): Promise<void> {
-  const { docker, clock, log } = dependencies;
-  while (!stop.aborted) {
-    try {
-      const images = await engineCall(dependencies, "list the images", (abortSignal) =>
-        docker.listImages({ abortSignal }),
-      );
-      for (const { Id, RepoTags, Size } of images) cache.update({ id: Id, tags: RepoTags ?? [], bytes: Size });
-      return;
-    } catch (reason) {
-      log.warn("Images cannot be listed for their cleaning", { reason });
-      await pause(clock, PACE_MS, stop);
-    }
+/** At what is there, and what of it somebody's containers use. */
+async function look(cache: ImageCache, dependencies: CleanerDependencies, stop: AbortSignal): Promise<void> {
+  const { docker, log } = dependencies;
+  try {
+    const images = await engineCall(dependencies, "list the images", (late) =>
+      docker.listImages({ abortSignal: AbortSignal.any([late, stop]) }),
+    );
+    const containers = await engineCall(dependencies, "list the containers", (late) =>
+      docker.listContainers({ all: true, abortSignal: AbortSignal.any([late, stop]) }),
+    );
+    const used = new Set(containers.map(({ ImageID }) => ImageID));
+    const there = images.map(({ Id, RepoTags, Size }) => ({ id: Id, tags: RepoTags ?? [], bytes: Size }));
+    for (const image of there) cache.learn(image);
+    for (const image of there) if (used.has(image.id)) cache.update(image);
+  } catch (reason) {
+    if (!stop.aborted) log.warn("Images cannot be listed for their cleaning", { reason });
   }
 }
 

@@ -10,6 +10,7 @@ import { silentLog } from "../../../../../core/log.ts";
 import { dockerOrSkip } from "../../../../../kiln/testing/docker.ts";
 import { engineClient } from "../../../../../kiln/testing/engine-client.ts";
 import { eventually } from "../../../../../kiln/testing/eventually.ts";
+import { VirtualClock } from "../../../../../kiln/testing/virtual-clock.ts";
 import type { Docker } from "../../../../../runner/driver/docker/engine.ts";
 import { startImageCleaner } from "../../../../../runner/driver/docker/images/image-cleaner.ts";
 
@@ -31,7 +32,7 @@ async function threeImages(t: TestContext): Promise<readonly string[]> {
   return names;
 }
 
-/** An engine that knows of these images alone: the machine's others are not the test's to remove. */
+/** An engine that knows of these images alone, as they are then: the machine's others are not the test's to remove. */
 function seeingOnly(names: readonly string[]): Docker {
   const seeing = Object.create(engine) as Docker;
   seeing.listImages = async () => {
@@ -68,6 +69,32 @@ describe("startImageCleaner", { skip, timeout: 60_000 }, () => {
     });
 
     await eventually(async () => assert.deepEqual(await there(names), [true, true, false]));
+  });
+
+  it("counts what others bring, and takes a container of theirs for a use, but no look", async (t) => {
+    const names = await threeImages(t);
+    const [first = "", second = "", third = ""] = names;
+    const seen = [first, second];
+    const docker = seeingOnly(seen);
+    let looks = 0;
+    docker.listContainers = async (options?: object) => {
+      const containers = await engine.listContainers(options);
+      looks += 1;
+      return containers;
+    };
+    const clock = new VirtualClock();
+    const options = { maxBytes: 1_536 * KIB, exemptTags: [] };
+    await using _cleaner = startImageCleaner(options, { ...engineClient(docker), clock, log: silentLog });
+    // One timer, for the next look: a request's own is gone with its answer.
+    await eventually(() => assert.deepEqual([looks, clock.pending], [1, 1]));
+    await using theirs = new AsyncDisposableStack();
+    const container = await engine.createContainer({ Image: first, Cmd: ["/animal"] });
+    theirs.defer(async () => void (await container.remove()));
+
+    seen.splice(0, 2, third, second, first);
+    await clock.run(60_000);
+
+    await eventually(async () => assert.deepEqual(await there(names), [true, false, true]));
   });
 
   it("removes the image and not the one that has its name by now", async (t) => {
