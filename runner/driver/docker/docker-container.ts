@@ -76,7 +76,12 @@ function watched(
   const leaving = new AbortController();
   const gone = new AbortController();
   const ended = watchExit(id, starting, { engine, clock, leaving: leaving.signal, gone: gone.signal });
-  const again = () => attachAgain(attach, { ended, gone: gone.signal, clock });
+  // Docker attaches to one that has ended as well, and nothing ever comes of that.
+  const attachRunning = async () => {
+    await engine.pid(id);
+    return await attach();
+  };
+  const again = () => attachAgain(attachRunning, { ended, gone: gone.signal, clock });
   const output = readOutput(connection, { writer: dependencies.output?.(id), again, clock });
   const exited = ended.then(async (exit) => {
     await settled(output.ended, clock);

@@ -154,10 +154,14 @@ describe("a docker driver", { skip, timeout: 120_000 }, () => {
     await using probe = await bench.start();
     await probe.call();
 
-    await assert.rejects(probe.call({ isExit: true, exitCode: 3 }));
+    await assert.rejects(probe.call({ stderr: ["last words"], isExit: true, exitCode: 3 }));
+    const looks = () => bench.proxy.requests.filter((line) => /\/(attach\?|json )/.test(line));
+    const before = looks().length;
+    await eventually(() => assert.ok(looks().length > before, "whether it runs is looked at before its end is told"));
     confirm();
 
     assert.deepEqual(await probe.container.exited, { exitCode: 3, outOfMemory: false });
+    assert.equal(probe.container.stderrTail(), "last words\n", "nothing is missing of what one wrote that has ended");
   });
 
   it("asks again for a removal that was never confirmed", async () => {
