@@ -47,10 +47,10 @@ export async function removeStrays(
   });
 }
 
-/** The ids of this runner's containers that have not ended. */
+/** The ids of this runner's containers that have not ended. One that runs is "created" until Docker has written down its start. */
 export async function runningContainers(dependencies: SweepDependencies): Promise<ReadonlySet<string>> {
   const ours = await listOurs(dependencies);
-  return new Set(ours.filter(({ State }) => ["running", "paused"].includes(State)).map(({ Id }) => Id));
+  return new Set(ours.filter(({ State }) => ["created", "running", "paused"].includes(State)).map(({ Id }) => Id));
 }
 
 function listOurs(dependencies: SweepDependencies): Promise<ContainerInfo[]> {

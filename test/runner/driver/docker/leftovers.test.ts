@@ -6,7 +6,7 @@ import { silentLog } from "../../../../core/log.ts";
 import { buildExampleImages } from "../../../../examples/functions/build.ts";
 import { dockerOrSkip } from "../../../../kiln/testing/docker.ts";
 import { engineClient } from "../../../../kiln/testing/engine-client.ts";
-import { removeFormer, removeLeftovers } from "../../../../runner/driver/docker/leftovers.ts";
+import { removeFormer, removeLeftovers, runningContainers } from "../../../../runner/driver/docker/leftovers.ts";
 
 const { engine, skip } = await dockerOrSkip();
 
@@ -17,7 +17,7 @@ async function container(t: TestContext, labels: Record<string, string>, start =
   const made = await engine.createContainer({
     Image: "kiln-example-hello:latest",
     Labels: labels,
-    Cmd: ["node", "-e", "setInterval(() => {}, 1000)"],
+    Entrypoint: ["node", "-e", "setInterval(() => {}, 1000)"],
     HostConfig: { NetworkMode: "none", LogConfig: { Type: "none", Config: {} } },
   });
   t.after(() => made.remove({ force: true, v: true }).catch(() => {}));
@@ -66,6 +66,18 @@ describe("removeLeftovers", { skip, timeout: 60_000 }, () => {
     assert.equal(await removeLeftovers(own), 0);
 
     for (const id of others) assert.equal(await isThere(id), true);
+  });
+});
+
+describe("runningContainers", { skip, timeout: 60_000 }, () => {
+  it("are those that have not ended: Docker may say later of one that it is started", async (t) => {
+    const started = await container(t, labels(), true);
+    const created = await container(t, labels());
+    const ended = await container(t, labels(), true);
+    await engine.getContainer(ended).kill();
+    await container(t, labels({ runnerId: "r2" }));
+
+    assert.deepEqual(await runningContainers(own), new Set([started, created]));
   });
 });
 
