@@ -8,5 +8,6 @@ export function engineEndpoint(host = "unix:///var/run/docker.sock"): EngineEndp
   if (url?.protocol !== "tcp:" || url.port === "") {
     throw new TypeError(`Cannot read Docker host "${host}": expected unix:///path or tcp://host:port`);
   }
-  return { host: url.hostname, port: url.port };
+  // An IPv6 address without its brackets, which only a URL has.
+  return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port: url.port };
 }
