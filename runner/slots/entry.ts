@@ -48,10 +48,19 @@ export function isHold<C>(slot: Slot<C>): slot is Hold<C> {
 }
 
 /** Calls that it could take besides those it runs. */
-export function freeSlots<C>({ state, broken, calls, served, request: { task } }: Entry<C>): number {
+export function freeSlots<C>(entry: Entry<C>): number {
+  const { state, broken, calls, request } = entry;
   if (broken || state === "leaving") return 0;
-  const left = task.maxCalls === 0 ? Infinity : task.maxCalls - served;
-  return Math.max(0, Math.min(task.concurrency - calls, left));
+  return Math.max(0, Math.min(request.task.concurrency - calls, callsLeft(entry)));
+}
+
+/** Slots that other calls can have, once those have ended that run in it. */
+export function returningSlots<C>(entry: Entry<C>): number {
+  return entry.broken ? 0 : Math.min(entry.calls, callsLeft(entry));
+}
+
+function callsLeft<C>({ served, request: { task } }: Entry<C>): number {
+  return task.maxCalls === 0 ? Infinity : task.maxCalls - served;
 }
 
 /** Why it has to go, now that no call runs in it. */

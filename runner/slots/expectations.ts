@@ -47,7 +47,7 @@ export class Expectations {
     const patienceMs = this.patienceMs(queue, this.#starts.size - without);
     // Until a call has ended, it might take as long as a start.
     const runMs = Math.max(queue.estimate.run.value ?? startMs, LEAST_RUN_MS);
-    const fromRunning = (queue.running * patienceMs) / runMs;
+    const fromRunning = (queue.slotsToReturn * patienceMs) / runMs;
     const fromStarts = onTheWay * (1 + Math.max(0, patienceMs - startMs) / runMs);
     return fromRunning + fromStarts > nth;
   }

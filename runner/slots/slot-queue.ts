@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { SlotKey } from "../../core/container-task.ts";
-import { freeSlots, type Entry } from "./entry.ts";
+import { freeSlots, returningSlots, type Entry } from "./entry.ts";
 import type { Estimate } from "./estimates.ts";
 import { Latecomers } from "./latecomers.ts";
 import type { SlotRequest } from "./slot.ts";
@@ -76,11 +76,18 @@ export class SlotQueue<C> {
     return [...this.starts].some(({ phase }) => phase !== "starting");
   }
 
-  /** Calls that have a slot which will come back. */
+  /** Calls that run in containers which have not broken. */
   get running(): number {
     let running = 0;
     for (const entry of this.entries) if (!entry.broken) running += entry.calls;
     return running;
+  }
+
+  /** Slots that come back with the ends of calls that run. */
+  get slotsToReturn(): number {
+    let slots = 0;
+    for (const entry of this.entries) slots += returningSlots(entry);
+    return slots;
   }
 
   /** Free slots of containers that run calls. */

@@ -144,6 +144,16 @@ describe("SlotTable, concurrency", () => {
     );
   });
 
+  it("lets no call wait for the slot of a container's last call: it does not come back", () => {
+    const bench = new SlotBench({ slotWaitMs: 5_000 });
+    const twoCalls = { maxCalls: 2 };
+    bench.warm("a", "c1", twoCalls);
+    assert.equal(bench.ask("a", twoCalls).caller.container, "c1");
+
+    assert.equal(bench.ask("a", twoCalls).acquired.kind, "waiting");
+    assert.equal(bench.launches.length, 1);
+  });
+
   it("counts only calls that ran: one that left while its container thawed is none", () => {
     const bench = new SlotBench({ freezeIdleMs: 50 });
     const twoCalls = { maxCalls: 2 };
