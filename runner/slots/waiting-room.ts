@@ -90,12 +90,14 @@ export class WaitingRoom<C> {
     queue.tellBacked();
   }
 
-  /** A start has failed: whoever has neither another nor a slot to wait for hears why. */
+  /** A start has failed: whoever has neither another nor a slot to wait for hears why. The others are patient once more. */
   failed(queue: SlotQueue<C>, reason: CallError): void {
-    const { expectations } = this.#options;
+    const { expectations, clock } = this.#options;
     while (queue.waiting.length > 0 && !expectations.comesSoon(queue, queue.waiting.length)) {
       queue.waiting.shift()?.waiter.failed(reason);
     }
+    const until = clock.now() + expectations.patienceMs(queue);
+    if (!this.#closed) for (const waiting of queue.unbacked) this.#renew(waiting, until);
   }
 
   /**

@@ -244,6 +244,22 @@ describe("SlotTable, waiting for a slot", () => {
     assert.equal(soon.container, "c1");
   });
 
+  it("starts another for a call whose start has failed, if the slot does not come in the time that one takes", () => {
+    const { bench } = busyBench(10);
+    const { caller } = bench.ask("a");
+    bench.clock.advance(START_MS);
+    assert.equal(bench.started, 2);
+
+    bench.launchFailed(new CallError("docker_unavailable"));
+    bench.clock.advance(START_MS - 1);
+    assert.equal(bench.started, 2);
+    bench.clock.advance(1);
+    assert.equal(bench.started, 3);
+    bench.launched("c2");
+
+    assert.equal(caller.container, "c2");
+  });
+
   it("does not hold up one function's first call behind the burst of another", () => {
     const bench = new SlotBench({ slotWaitMs: 2_000, startsAtOnce: 1, memoryMiB: 100_000 });
     for (let i = 0; i < 20; i += 1) bench.ask("burst");
