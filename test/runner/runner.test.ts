@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 
+import { pause, systemClock } from "../../core/clock.ts";
 import { callFor } from "../../kiln/testing/call-for.ts";
 import { eventually } from "../../kiln/testing/eventually.ts";
 import { offeredFor, offerTo, type Outcome } from "../../kiln/testing/offer.ts";
 import { processRunner } from "../../kiln/testing/process-runner.ts";
+import type { DriverHook } from "../../runner/driver/driver.ts";
+import type { ProcessOptions } from "../../runner/driver/process/process-driver.ts";
 
 function control(fields: Readonly<Record<string, unknown>>) {
   return { headers: [["Probe-Control", JSON.stringify(fields)] as const] };
@@ -258,9 +261,15 @@ describe("a runner under load", () => {
   it("serves 64 clients of a fast function with a handful of containers", async () => {
     // Room for all the containers that Fn would start.
     const resources = { memoryMiB: 64 * 1_024, cpuMillis: 64_000 };
-    // However long starts take on the machine that runs this.
     const limits = { freezeIdleMs: -1, initTimeoutMs: 30_000, slotWaitMs: 60_000 };
-    await using runner = await processRunner({ resources, limits });
+    // However busy the machine is that runs this, a start takes far longer than a call.
+    const slowly: DriverHook<ProcessOptions> = {
+      start: (next) => async (start, signal) => {
+        await pause(systemClock, 1_000);
+        return next(start, signal);
+      },
+    };
+    await using runner = await processRunner({ resources, limits, hooks: [slowly] });
     const containers = new Set<string | undefined>();
     const client = async () => {
       for (let i = 0; i < 20; i += 1) {
@@ -272,8 +281,7 @@ describe("a runner under load", () => {
 
     await Promise.all(Array.from({ length: 64 }, client));
 
-    // On an idle machine it is eight at most. On one that has too much to do a fast function is slow.
-    assert.ok(containers.size <= 32, `${containers.size} containers ran calls`);
+    assert.ok(containers.size <= 16, `${containers.size} containers ran calls`);
   });
 
   it("refuses as too big only here what fits no container of its own, so that a larger runner may take it", async () => {
