@@ -135,7 +135,10 @@ export function dialRunner(
     },
     settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
   });
-  connection.on("connect", () => connection.setLocalWindowSize(WINDOW_BYTES));
+  connection.on("connect", () => {
+    // It may have been given up in the same turn.
+    if (!connection.destroyed) connection.setLocalWindowSize(WINDOW_BYTES);
+  });
   return connection;
 }
 

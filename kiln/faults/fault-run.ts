@@ -62,7 +62,7 @@ export async function faultSystem(
         gateways: gateways.map(({ address }) => address),
         fnId: "probe",
         clients,
-        orders: { echo: true, countDir: counted, sleepTime: 20, ...orders },
+        orders: { echo: true, declareLength: true, countDir: counted, sleepTime: 20, ...orders },
       }),
     async report(load) {
       // However slow the machine, the fault was among calls that went on.

@@ -59,7 +59,7 @@ export async function packetLoss({ seconds, clients }: FaultOptions): Promise<Fa
   for (const machine of [machines.gateway, machines.runner]) {
     await machine.exec("iptables", "-A", ...rule, LOST, "-j", "DROP");
   }
-  const orders = JSON.stringify({ echo: true, countDir: counted, sleepTime: 20 });
+  const orders = JSON.stringify({ echo: true, declareLength: true, countDir: counted, sleepTime: 20 });
   const load = loadIn(machines.gateway, ["127.0.0.1:8080", "probe", String(clients), orders, String(seconds)]);
   const silences = silence(machines.runner, seconds);
   const report = await load;
