@@ -32,11 +32,11 @@ export class NumberMap<T extends object> {
   set(number: number, value: T): void {
     let place = this.#place(number);
     if (this.#values[place] === undefined) {
-      this.#size += 1;
-      if (this.#size * 2 > this.#values.length) {
+      if ((this.#size + 1) * 2 > this.#values.length) {
         this.#grow();
         place = this.#place(number);
       }
+      this.#size += 1;
     }
     this.#numbers[place] = number;
     this.#values[place] = value;
@@ -95,12 +95,7 @@ export class NumberMap<T extends object> {
     const length = 2 ** ++this.#bits;
     this.#numbers = Array.from({ length }, () => 0);
     this.#values = Array.from<T | undefined>({ length });
-    for (const [place, value] of values.entries()) {
-      if (value === undefined) continue;
-      const number = numbers[place] ?? 0;
-      const at = this.#place(number);
-      this.#numbers[at] = number;
-      this.#values[at] = value;
-    }
+    this.#size = 0;
+    for (const [place, value] of values.entries()) if (value !== undefined) this.set(numbers[place] ?? 0, value);
   }
 }

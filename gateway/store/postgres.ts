@@ -83,8 +83,7 @@ export function openPostgres(options: PostgresOptions): Database {
       // A server that has stopped does not hear that its clients leave.
       const cut = () => sockets.forEach((socket) => socket.destroy());
       const cancelCut = clock.after(timeoutMs, cut, true);
-      await Promise.all([listening, pool.end()]);
-      cancelCut();
+      await Promise.all([listening, pool.end()]).finally(cancelCut);
     },
   };
 }
